@@ -1,0 +1,3 @@
+//! The embedded brokers: MQTT and Kafka protocol.
+
+fn main() {}

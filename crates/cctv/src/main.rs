@@ -1,0 +1,3 @@
+//! The surveillance application: camera, gateway, job, collector.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The run folder: names of its files, events, manifest, validation files.

@@ -1,0 +1,172 @@
+//! The plan: everything an experiment will do, fully expanded, before anything is started.
+
+use fogline_scenario::{Place, Task};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use units::{Delay, Loss, Rate};
+
+/// Variables of one host in one entry: `_self`, the bound services under their prefixes, play `vars`.
+pub type Variables = Map<String, Value>;
+
+/// The index of a host in [`Plan::hosts`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostId(pub usize);
+
+/// The whole experiment, expanded.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The scenario folder's name.
+    pub scenario: String,
+    /// All hosts, in the order of the layers file.
+    pub hosts: Vec<Host>,
+    /// All registered services, in registration order.
+    pub services: Vec<Service>,
+    /// What starts each service and waits until it is ready; run before the network is shaped, all at once
+    /// within one entry, entry after entry. Only [`Phase::Launch`] is used.
+    pub deployments: Vec<Entry>,
+    /// The network rules as asked, each with the ordered pairs it covers.
+    pub rules: Vec<Rule>,
+    /// One link per ordered pair of hosts that a rule covers; at most one per pair.
+    pub links: Vec<Link>,
+    /// The workflow, in file order.
+    pub entries: Vec<Entry>,
+    /// What is sampled on hosts whose role list has `monitoring`.
+    pub monitoring: Option<Monitoring>,
+}
+
+/// One host of the experiment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Host {
+    /// Name that the other hosts resolve, at most 63 characters of `a-z0-9-`: `edge-producer-3-1`.
+    pub name: String,
+    /// Address, unique in the plan.
+    pub address: Ipv4Addr,
+    /// The layer that the host belongs to.
+    pub layer: String,
+    /// Roles as E2Clab assigns them: service name, `Layer_Service`, layer, the scenario's own.
+    pub roles: Vec<String>,
+    /// Whether the monitoring samples this host.
+    pub monitored: bool,
+}
+
+/// One service instance (or a sub service of it) registered on one host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Service {
+    /// `layer.service.id[.sub_service].machine`, lower case: `cloud.kafka.2.leader.1`.
+    pub key: String,
+    /// Layer name as written.
+    pub layer: String,
+    /// Service name as written.
+    pub name: String,
+    /// Sub service (role inside the service), lower case.
+    pub sub_service: Option<String>,
+    /// The host it runs on.
+    pub host: HostId,
+    /// The port it listens on, if its definition names one.
+    pub port: Option<u16>,
+    /// `_self` of this service: `_id`, `layer_id`, `service_id`, `machine_id`, `__address__`, `url`, ... and
+    /// the definition's extras.
+    pub variables: Variables,
+}
+
+/// A port that a service listens on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServicePort {
+    /// The service's key.
+    pub key: String,
+    /// The port.
+    pub port: u16,
+}
+
+/// The phases of a workflow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Bring files, make topics.
+    Prepare,
+    /// Start.
+    Launch,
+    /// Stop and fetch.
+    Finalize,
+}
+
+impl Phase {
+    /// The key in `workflow.yaml`.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Prepare => "prepare",
+            Self::Launch => "launch",
+            Self::Finalize => "finalize",
+        }
+    }
+}
+
+/// One workflow entry (or service deployment) with its hosts and their bindings.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// What the user will recognise it by: the selector, or the service's key.
+    pub label: String,
+    /// Where it begins.
+    pub place: Place,
+    /// Its hosts in order, each with its own variables.
+    pub hosts: Vec<EntryHost>,
+    /// Its tasks by phase; phases it lacks are absent.
+    pub phases: BTreeMap<Phase, Vec<Task>>,
+}
+
+/// One host of an entry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EntryHost {
+    /// The host.
+    pub host: HostId,
+    /// Its variables.
+    pub variables: Variables,
+}
+
+/// What a link does to packets, one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Profile {
+    /// One-way delay.
+    pub delay: Delay,
+    /// Rate, unlimited when absent.
+    pub rate: Option<Rate>,
+    /// Share of packets lost.
+    pub loss: Loss,
+}
+
+/// One rule of `network.yaml` in one direction (a symmetric rule yields two).
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// `src-dst`, for file names: `cloud-fog`.
+    pub name: String,
+    /// Where it stands.
+    pub place: Place,
+    /// Source selector as written.
+    pub source: String,
+    /// Destination selector as written.
+    pub destination: String,
+    /// Whether it is the mirrored half of a symmetric rule.
+    pub mirrored: bool,
+    /// What it asks for.
+    pub profile: Profile,
+    /// The ordered pairs that it covers, as indices into [`Plan::links`].
+    pub links: Vec<usize>,
+}
+
+/// A shaped ordered pair of hosts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Link {
+    /// Sending host.
+    pub source: HostId,
+    /// Receiving host.
+    pub destination: HostId,
+    /// What it does to packets.
+    pub profile: Profile,
+}
+
+/// Monitoring, as asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Monitoring {
+    /// `dstat` here; the others are refused by name.
+    pub kind: String,
+}

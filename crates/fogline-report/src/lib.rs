@@ -1,0 +1,1 @@
+//! Run folder to statistics, charts and HTML.

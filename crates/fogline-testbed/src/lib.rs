@@ -1,0 +1,1 @@
+//! Plan to live hosts and links.

@@ -1,0 +1,1 @@
+//! Plays: templates, loops and modules, turned into agent requests.

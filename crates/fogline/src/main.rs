@@ -1,0 +1,3 @@
+//! Run edge-to-cloud applications as repeatable experiments.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! A one-node log that speaks Kafka's protocol.

@@ -1,0 +1,1 @@
+//! JPEG to luminance to motion to people.

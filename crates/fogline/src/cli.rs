@@ -1,0 +1,96 @@
+//! The command line.
+
+use crate::exit::Exit;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Run an application that is spread over edge, fog and cloud as a repeatable experiment.
+///
+/// A scenario is a folder with three files: layers_services.yaml (hosts and services), network.yaml (delay, rate,
+/// loss between them) and workflow.yaml (what is prepared, launched and fetched).
+#[derive(Debug, Parser)]
+#[command(name = "fogline", version, after_help = Exit::TABLE)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Deploy the scenario on this machine, run it, and bring back results and a report.
+    Deploy(DeployArgs),
+    /// Parse and plan; report every problem with file, line and column, and start nothing.
+    Check(ScenarioArgs),
+    /// Print hosts, services, bindings, links and every command that would run.
+    Plan(PlanArgs),
+    /// End a running experiment of the scenario and release everything it holds.
+    Destroy(DestroyArgs),
+    /// Build the report of a run folder again.
+    Report(ReportArgs),
+}
+
+/// Where the scenario is.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ScenarioArgs {
+    /// Folder with layers_services.yaml, network.yaml and workflow.yaml.
+    #[arg(value_name = "SCENARIO_DIR", env = "FOGLINE_SCENARIO_DIR", default_value = ".")]
+    pub(crate) scenario: PathBuf,
+    /// Folder with the files that the workflow copies to hosts [default: SCENARIO_DIR/artifacts].
+    #[arg(value_name = "ARTIFACTS_DIR", env = "FOGLINE_ARTIFACTS_DIR")]
+    pub(crate) artifacts: Option<PathBuf>,
+    /// Seconds that the application runs between launch and finalize.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=604_800))]
+    pub(crate) duration: u64,
+}
+
+/// Options of `deploy`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DeployArgs {
+    /// The scenario.
+    #[command(flatten)]
+    pub(crate) scenario: ScenarioArgs,
+    /// Further runs after the first: 1 means two runs, as in E2Clab.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub(crate) repeat: u32,
+    /// Seed of the emulated network's losses; the same seed loses the same packets of each link.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// TCP congestion control on all hosts: cubic is on every machine; bbr and reno where the kernel has them.
+    #[arg(long, value_name = "NAME", default_value = "cubic", value_parser = ["cubic", "bbr", "reno"])]
+    pub(crate) congestion: String,
+    /// Most that all hosts together may write to their disks (kept in memory), for example 4gib.
+    #[arg(long, value_name = "SIZE", default_value = "4gib")]
+    pub(crate) disk: units::Size,
+}
+
+/// Options of `plan`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// The scenario.
+    #[command(flatten)]
+    pub(crate) scenario: ScenarioArgs,
+    /// Print the whole plan as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `destroy`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DestroyArgs {
+    /// Folder of the scenario whose runs are to be ended.
+    #[arg(value_name = "SCENARIO_DIR", env = "FOGLINE_SCENARIO_DIR", default_value = ".")]
+    pub(crate) scenario: PathBuf,
+    /// Seconds that a run gets to end by itself before it is killed.
+    #[arg(long, value_name = "SECONDS", default_value_t = 15)]
+    pub(crate) grace: u64,
+}
+
+/// Options of `report`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// The run folder, for example scenarios/smart-surveillance/20260102-030405.
+    #[arg(value_name = "RUN_DIR")]
+    pub(crate) run: PathBuf,
+}

@@ -1,13 +1,18 @@
-//! A camera frame and its header, as MQTT and Kafka carry it.
+//! A camera frame and its header, as MQTT and Kafka carry it, and the result of a window of frames.
 //!
-//! Contract (the crate's author keeps these names and shapes; details may grow):
+//! The payload of a frame is a plain JPEG, so that any tool can look at it. Everything else about it is a
+//! [`Header`], which travels as text pairs: MQTT 5 user properties on the way to the gateway, Kafka record
+//! headers from there to the job. Keys that this version does not know are ignored, so that a newer camera
+//! can talk to an older gateway; a key that is missing, broken or there twice is named in the [`HeaderError`].
 //!
-//! - `Header { camera: CameraId, sequence: u64, captured_unix_ns: u64, people: Option<Counted>, truth: Option<u32>, gated: bool, last: bool }`;
-//!   `captured_unix_ns` is the **intended** capture time. `last` marks a camera's end-of-stream record, which has an
-//!   empty payload and the sequence number after its last frame.
-//! - `Header::to_pairs(&self) -> Vec<(&'static str, String)>` and `Header::from_pairs(iter of (&str, &[u8])) -> Result<Header, HeaderError>`
-//!   serve MQTT user properties and Kafka record headers alike; unknown keys are ignored, missing or broken ones are named.
-//! - `CameraId`: 1 to 64 characters of `A-Za-z0-9._-` (a topic level and a record key); `topic(&CameraId)` =
-//!   `cameras/<id>/frames`, `TOPIC_FILTER` = `cameras/+/frames`.
-//! - `Window { camera, start_unix_ns, end_unix_ns, frames, people_mean, people_max, late, counter, last_captured_unix_ns, ... }` with
-//!   JSON to and from: the one record per camera and window on `out-uni-data`.
+//! A [`Window`] is what the job says about one camera and one span of event time: one JSON object per record.
+//!
+//! Every time in this crate is in nanoseconds since the Unix epoch. The crate itself looks at no clock.
+
+mod camera;
+mod header;
+mod window;
+
+pub use camera::{CameraId, CameraIdError, TOPIC_FILTER, camera_of_topic, topic};
+pub use header::{Counted, Header, HeaderError};
+pub use window::{CountError, Window, WindowError};

@@ -2,7 +2,8 @@
 
 mod types;
 
+pub use fogline_scenario::Phase;
 pub use types::{
-    Entry, EntryHost, Host, HostId, Link, Monitoring, Phase, Plan, Profile, Rule, Service, ServicePort,
+    Binding, Entry, EntryHost, Host, HostId, Link, Monitoring, Options, Plan, Profile, Rule, Service,
     Variables,
 };

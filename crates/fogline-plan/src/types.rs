@@ -1,6 +1,6 @@
 //! The plan: everything an experiment will do, fully expanded, before anything is started.
 
-use fogline_scenario::{Place, Task};
+use fogline_scenario::{Grouping, Phase, Place, Task};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -8,6 +8,15 @@ use units::{Delay, Loss, Rate};
 
 /// Variables of one host in one entry: `_self`, the bound services under their prefixes, play `vars`.
 pub type Variables = Map<String, Value>;
+
+/// What the scenario's files do not say.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Options {
+    /// The scenario folder's name.
+    pub scenario: String,
+    /// Engines by service name (compared without case), over the files' `engine:` and the definitions' defaults.
+    pub engines: BTreeMap<String, String>,
+}
 
 /// The index of a host in [`Plan::hosts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,7 +53,7 @@ pub struct Host {
     pub address: Ipv4Addr,
     /// The layer that the host belongs to.
     pub layer: String,
-    /// Roles as E2Clab assigns them: service name, `Layer_Service`, layer, the scenario's own.
+    /// Roles as E2Clab assigns them: service name, `<layer id>_<service id>` (`1_2`), layer, the scenario's own.
     pub roles: Vec<String>,
     /// Whether the monitoring samples this host.
     pub monitored: bool,
@@ -70,37 +79,6 @@ pub struct Service {
     pub variables: Variables,
 }
 
-/// A port that a service listens on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServicePort {
-    /// The service's key.
-    pub key: String,
-    /// The port.
-    pub port: u16,
-}
-
-/// The phases of a workflow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Phase {
-    /// Bring files, make topics.
-    Prepare,
-    /// Start.
-    Launch,
-    /// Stop and fetch.
-    Finalize,
-}
-
-impl Phase {
-    /// The key in `workflow.yaml`.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::Prepare => "prepare",
-            Self::Launch => "launch",
-            Self::Finalize => "finalize",
-        }
-    }
-}
-
 /// One workflow entry (or service deployment) with its hosts and their bindings.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -119,8 +97,23 @@ pub struct Entry {
 pub struct EntryHost {
     /// The host.
     pub host: HostId,
-    /// Its variables.
+    /// The service that was selected on it and is its `_self`, as an index into [`Plan::services`].
+    pub service: usize,
+    /// The services that it is bound to, in the order of `depends_on`.
+    pub bindings: Vec<Binding>,
+    /// Its variables, merged: `_self`, the bindings, play `vars` (strings are templates).
     pub variables: Variables,
+}
+
+/// One variable of an entry's host and the services behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The variable: the prefix, or for `aggregate` the prefix with the service's ids.
+    pub variable: String,
+    /// How it was bound.
+    pub grouping: Grouping,
+    /// The services, as indices into [`Plan::services`]: one, or for `asarray` all.
+    pub services: Vec<usize>,
 }
 
 /// What a link does to packets, one way.
@@ -167,6 +160,6 @@ pub struct Link {
 /// Monitoring, as asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Monitoring {
-    /// `dstat` here; the others are refused by name.
+    /// `dstat`, `tig` or `tpg` as asked; what is sampled here is what `dstat` samples.
     pub kind: String,
 }

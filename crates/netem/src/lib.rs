@@ -1,16 +1,68 @@
-//! User-space link emulation over TAP devices.
+//! User-space link emulation over TAP devices: delay, rate and loss between network namespaces, on any kernel
+//! that has TUN/TAP, with or without root.
 //!
-//! Contract (the crate's author keeps these names and shapes; details may grow):
+//! Every node is a network namespace with one TAP [`Device`]. One worker thread holds the other ends of all
+//! devices, sends each packet through the [link](model::link) of its ordered pair of nodes, and writes it to
+//! the destination's device when it is due. Packets travel as the kernel made them, super-packets of up to
+//! 64 KiB included; these are cut into wire packets only where a loss or the pace of the link asks for it.
 //!
-//! - `netem::Profile { delay: units::Delay, rate: Option<units::Rate>, loss: units::Loss, queue: units::Size }`
-//! - `netem::Node { name: String, address: std::net::Ipv4Addr, device: netem::Device }`
-//! - `netem::Device::create(name: &str, address, prefix_len, options: &DeviceOptions) -> Result<Device, DeviceError>`:
-//!   creates, configures (address, MTU 1500, IFF_NOARP, txqueuelen >= 10000 by netlink, lo up, routes with the asked
-//!   congestion control) and brings up a TAP named `name` **in the calling thread's network namespace**; the returned
-//!   `Device` owns the file descriptor and may be moved to any thread. `DeviceError` names the exact right that is
-//!   missing (no `/dev/net/tun`, `EACCES` on it, no `CAP_NET_ADMIN`) and how to grant it.
-//! - `netem::Network { nodes: Vec<Node>, links: Vec<(usize, usize, Profile)>, seed: u64 }`; pairs without a link pass
-//!   unshaped.
-//! - `netem::Emulator::start(network: Network) -> io::Result<Emulator>`: spawns the one worker thread.
-//! - `Emulator::snapshot(&self) -> Snapshot` (serde-serialisable: lateness p50/p99/max in ns, per-link counters,
-//!   device drops, CPU seconds, packets, data path name), `Emulator::stop(self)` closes descriptors in parallel.
+//! ```no_run
+//! use netem::{Device, DeviceOptions, Emulator, Network, Node, Profile};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let node = |name: &str, host: u8| {
+//!     // In the product each call runs on a thread that has entered the node's own network namespace.
+//!     let address = [10, 77, 0, host].into();
+//!     let device = Device::create("net0", address, 16, &DeviceOptions::default())?;
+//!     Ok::<_, netem::DeviceError>(Node { name: name.into(), address, device })
+//! };
+//! let link = Profile { delay: "50ms".parse()?, rate: Some("150mbit".parse()?), ..Profile::default() };
+//! let nodes = vec![node("fog", 1)?, node("cloud", 2)?];
+//! let emulator = Emulator::start(Network { nodes, links: vec![(0, 1, link), (1, 0, link)], seed: 7 })?;
+//! let snapshot = emulator.snapshot();
+//! assert!(snapshot.doubts().is_empty());
+//! emulator.stop();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The model half ([`model`]) does no I/O and takes the time as an argument, so that all it does can be
+//! replayed; the rest moves packets between it and the kernel.
+
+mod device;
+mod emulator;
+pub mod model;
+mod netlink;
+mod snapshot;
+mod sys;
+
+pub use device::{Device, DeviceError, DeviceOptions, user_namespace_obstacle};
+pub use emulator::{Emulator, EmulatorOptions};
+pub use model::Profile;
+pub use snapshot::{DeviceSnapshot, Lateness, LinkSnapshot, Snapshot, Tally};
+
+use std::net::Ipv4Addr;
+
+/// A host of the network.
+#[derive(Debug)]
+pub struct Node {
+    /// The name that [`Snapshot`] uses and that, with the seed, fixes the fates of the node's packets.
+    pub name: String,
+    /// The address by which packets find the node.
+    pub address: Ipv4Addr,
+    /// The node's device.
+    pub device: Device,
+}
+
+/// What to emulate.
+#[derive(Debug)]
+pub struct Network {
+    /// The nodes.
+    pub nodes: Vec<Node>,
+    /// Links, one way each, as (index of the sending node, index of the receiving node, profile). A pair
+    /// without a link passes unshaped. The rate belongs to the ordered pair alone, as E2Clab means it.
+    pub links: Vec<(usize, usize, Profile)>,
+    /// Seed of all randomness: the same seed, node names and sequence of packets on a link give the same
+    /// fates.
+    pub seed: u64,
+}

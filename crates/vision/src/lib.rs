@@ -1,1 +1,22 @@
 //! JPEG to luminance to motion to people.
+//!
+//! Two counters behind one trait, [`Counter`]: `motion`, a background model of our own, and `nanodet`, a
+//! neural detector. And a [`Gate`], which blanks the parts of a frame where nothing moves, so that the frame
+//! becomes small and who counts on it later needs no memory of the camera.
+//!
+//! Nothing here starts a thread, looks at a clock or opens a file. State per camera is bounded.
+
+mod background;
+mod cameras;
+mod count;
+mod error;
+mod gate;
+mod gated;
+mod image;
+mod mask;
+mod motion;
+
+pub use count::{BoundingBox, Count, Counter};
+pub use error::{ImageError, VisionError};
+pub use gate::{Gate, GateOptions, Gated};
+pub use motion::MotionCounter;

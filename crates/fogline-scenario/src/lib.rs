@@ -1,11 +1,34 @@
 //! The three YAML documents of an experiment, typed, with diagnostics.
+//!
+//! [`parse`] takes the texts of `layers_services.yaml`, `network.yaml`, `workflow.yaml` and the service definitions
+//! and gives a [`Scenario`], or everything that is wrong with them, each finding with file, line, column and a hint.
+//! Pure: no file is opened, no name is looked up, no template is rendered. What a value means together with others
+//! (selectors, bindings, hosts) is the plan's affair.
+//!
+//! The formats are E2Clab's (<https://e2clab.gitlabpages.inria.fr/e2clab/>), in both its dialects: `depends_on` as a
+//! map or a list, `environment: {name: g5k}` or one block per provider. `local: {}` is our own provider. Tasks are
+//! Ansible's, with the modules and keywords that are listed when another one is refused.
 
 mod definition;
+mod definitions;
+mod fields;
+mod findings;
+mod layers;
+mod modules;
+mod nearest;
+mod network;
+mod parse;
 mod place;
 mod scenario;
 mod task;
+mod tasks;
+mod workflow;
+mod yaml;
 
 pub use definition::{Definition, Engine, EnvDefault, Placement, Role};
+pub use findings::Findings;
+pub use nearest::{hint, nearest};
+pub use parse::parse;
 pub use place::{Diagnostic, Place, Severity, Spanned};
 pub use scenario::{
     ArrayInfo, Dependency, Environment, Grouping, Layer, MonitoringRequest, NetworkRule, Phase, Provider,

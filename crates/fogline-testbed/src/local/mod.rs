@@ -1,0 +1,235 @@
+//! The local provider: hosts as namespaces of this machine.
+
+pub(crate) mod control;
+mod host;
+mod keeper;
+pub(crate) mod lab;
+mod mounts;
+mod network;
+pub(crate) mod rights;
+mod view;
+
+use control::{Control, ControlError, FromLab, HostOrder, LinkOrder, Order, ToLab};
+use fogline_agent::Client;
+use fogline_plan::Plan;
+use keeper::Keeper;
+use rights::MissingRight;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use units::Size;
+
+/// How long the lab may take to answer while it deploys; a deployment of 15 hosts takes well under a second.
+const DEPLOY_DEADLINE: Duration = Duration::from_secs(60);
+/// How long the lab may take to answer a question once it runs.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+/// How long the lab may take to end before it is killed.
+const RELEASE_DEADLINE: Duration = Duration::from_secs(20);
+
+/// What can be chosen about a local testbed.
+#[derive(Clone, Debug)]
+pub struct LocalOptions {
+    /// Seeds every random draw of the links.
+    pub seed: u64,
+    /// TCP congestion control of every host, by the kernel's name: `cubic`, `bbr`, `reno`.
+    pub congestion: String,
+    /// Directories of programs, mounted read-only on every host as `/opt/fogline/bin-0`, `-1`, ... and first on its `PATH`.
+    pub program_directories: Vec<PathBuf>,
+    /// How much all hosts together may write; it is held in memory.
+    pub data_limit: Size,
+    /// The program that becomes the lab, and its arguments; it has to call [`lab_main`](crate::lab_main).
+    pub lab_command: (PathBuf, Vec<String>),
+    /// The TUN device node.
+    pub tun: PathBuf,
+}
+
+impl Default for LocalOptions {
+    /// Seed 1, cubic, 4 GiB, this very program with `__lab`, and the TUN node that `FOGLINE_TUN` names
+    /// (`/dev/net/tun` when it is unset).
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            congestion: "cubic".to_owned(),
+            program_directories: Vec::new(),
+            data_limit: Size::from_bytes(4 << 30),
+            lab_command: default_lab_command(),
+            tun: std::env::var_os("FOGLINE_TUN").map_or_else(|| "/dev/net/tun".into(), PathBuf::from),
+        }
+    }
+}
+
+/// The running program itself, even when its file has been replaced meanwhile.
+pub(crate) fn default_lab_command() -> (PathBuf, Vec<String>) {
+    ("/proc/self/exe".into(), vec!["__lab".to_owned()])
+}
+
+/// Why a testbed could not be deployed, asked or released.
+#[derive(Debug, thiserror::Error)]
+pub enum TestbedError {
+    /// The plan cannot be deployed as it is.
+    #[error("the plan cannot be deployed on this machine: {0}")]
+    Plan(String),
+    /// An option cannot be met.
+    #[error("{0}")]
+    Options(String),
+    /// The machine withholds a right that the testbed needs.
+    #[error(transparent)]
+    Right(#[from] MissingRight),
+    /// The lab could not do a step; everything is released.
+    #[error("{0}")]
+    Lab(String),
+    /// The lab process is gone or does not answer.
+    #[error("the lab process {0}")]
+    Lost(String),
+    /// A system call of the runner failed.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl TestbedError {
+    fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+}
+
+impl From<ControlError> for TestbedError {
+    fn from(error: ControlError) -> Self {
+        Self::Lost(error.to_string())
+    }
+}
+
+/// Live hosts and links on this machine.
+///
+/// Dropping it releases everything too, without a report.
+#[derive(Debug)]
+pub struct LocalTestbed {
+    agents: Vec<Client>,
+    hidden: Vec<String>,
+    control: Mutex<Control>,
+    keeper: Keeper,
+}
+
+impl LocalTestbed {
+    /// Brings up every host and link of `plan`. May be called from any thread, which need not live on.
+    ///
+    /// # Errors
+    /// When the plan or an option cannot be met, a right is missing, or a step fails; nothing is left behind.
+    pub fn deploy(plan: &Plan, options: &LocalOptions) -> Result<Self, TestbedError> {
+        let order = order(plan, options)?;
+        let (keeper, mut control) = Keeper::start(&options.lab_command)?;
+        control.set_deadline(DEPLOY_DEADLINE)?;
+        control.send(&ToLab::Deploy(order), None)?;
+        let mut agents = Vec::with_capacity(plan.hosts.len());
+        loop {
+            match control.receive::<FromLab>()? {
+                (FromLab::Agent, Some(socket)) if agents.len() < plan.hosts.len() => {
+                    let name = &plan.hosts[agents.len()].name;
+                    let client = Client::new(socket.into(), name)
+                        .map_err(TestbedError::io(format!("connecting to the agent of {name}")))?;
+                    agents.push(client);
+                }
+                (FromLab::Ready { hidden }, _) if agents.len() == plan.hosts.len() => {
+                    control.set_deadline(ANSWER_DEADLINE)?;
+                    return Ok(Self { agents, hidden, control: Mutex::new(control), keeper });
+                }
+                (other, _) => return Err(refusal(other)),
+            }
+        }
+    }
+
+    /// One client per host; the index is the host's [`HostId`](fogline_plan::HostId).
+    pub fn agents(&self) -> &[Client] {
+        &self.agents
+    }
+
+    /// Directories of the machine that hosts cannot see, each with the reason.
+    pub fn hidden(&self) -> &[String] {
+        &self.hidden
+    }
+
+    /// The counters of the emulated network, now.
+    ///
+    /// # Errors
+    /// When the lab is gone or does not answer within 10 s.
+    pub fn network(&self) -> Result<netem::Snapshot, TestbedError> {
+        let mut control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
+        control.send(&ToLab::Snapshot, None)?;
+        match control.receive::<FromLab>()? {
+            (FromLab::Snapshot(snapshot), _) => Ok(snapshot),
+            (other, _) => Err(refusal(other)),
+        }
+    }
+
+    /// Ends every process of the testbed and waits until all are gone, with all that was theirs.
+    ///
+    /// # Errors
+    /// When the lab had died before, or had to be killed because it did not end in time; everything is gone then too.
+    pub fn release(self) -> Result<(), TestbedError> {
+        let Self { agents, mut keeper, control, .. } = self;
+        let mut control = control.into_inner().unwrap_or_else(PoisonError::into_inner);
+        control.set_deadline(RELEASE_DEADLINE)?;
+        let asked = control.send(&ToLab::Release, None);
+        let answered = asked.and_then(|()| control.receive::<FromLab>());
+        drop(control);
+        let ended = keeper.end(RELEASE_DEADLINE);
+        drop(agents);
+        match answered? {
+            (FromLab::Released, _) => ended,
+            (other, _) => Err(refusal(other)),
+        }
+    }
+}
+
+/// What an unexpected answer means.
+fn refusal(answer: FromLab) -> TestbedError {
+    match answer {
+        FromLab::Missing(right) => TestbedError::Right(right),
+        FromLab::Failed(text) => TestbedError::Lab(text),
+        other => TestbedError::Lost(format!("answered out of turn ({})", other.kind())),
+    }
+}
+
+/// The plan and the options as the lab is told them, after all that can be checked without doing it.
+fn order(plan: &Plan, options: &LocalOptions) -> Result<Order, TestbedError> {
+    let hosts: Vec<HostOrder> =
+        plan.hosts.iter().map(|host| HostOrder { name: host.name.clone(), address: host.address }).collect();
+    let prefix = network::prefix(&hosts).map_err(TestbedError::Plan)?;
+    let links = plan.links.iter().map(LinkOrder::from).collect();
+    network::check_links(plan.hosts.len(), &plan.links).map_err(TestbedError::Plan)?;
+    let mut program_directories = Vec::new();
+    for directory in &options.program_directories {
+        let real = directory
+            .canonicalize()
+            .map_err(TestbedError::io(format!("program directory {}", directory.display())))?;
+        if !real.is_dir() {
+            return Err(TestbedError::Options(format!(
+                "program directory {}: not a directory; give the folder that holds the programs",
+                directory.display()
+            )));
+        }
+        program_directories.push(real);
+    }
+    if options.data_limit.bytes() < 1 << 20 {
+        return Err(TestbedError::Options(format!(
+            "data limit {}: hosts need at least 1mib to hold their own files",
+            options.data_limit
+        )));
+    }
+    Ok(Order {
+        hosts,
+        prefix,
+        links,
+        seed: options.seed,
+        congestion: Some(options.congestion.clone()),
+        program_directories,
+        data_bytes: options.data_limit.bytes(),
+        tun: options.tun.clone(),
+    })
+}

@@ -1,1 +1,89 @@
-//! Run folder to statistics, charts and HTML.
+//! Run folder to frames ledger, statistics, charts and one self-contained HTML page.
+//!
+//! Reads the run folder alone and starts nothing, so that a report can be built again on another machine, years
+//! later. [`Evaluation::of`] reads and judges; [`Evaluation::write`] writes `fogline/ledger.csv` and `report.html`.
+
+mod chart;
+mod error;
+mod hosts;
+mod latency;
+mod ledger;
+mod network;
+mod page;
+mod results;
+mod throughput;
+
+pub use error::ReportError;
+pub use ledger::{Ledger, LedgerRow};
+
+use fogline_journal::{Manifest, RunFolder};
+use hosts::HostSeries;
+use latency::Distribution;
+use network::NetworkView;
+use results::Results;
+use throughput::Tier;
+
+/// Everything that a run folder says, read and judged.
+#[derive(Debug)]
+pub struct Evaluation {
+    ledger: Ledger,
+    latencies: Vec<Distribution>,
+    tiers: Vec<Tier>,
+    hosts: Vec<HostSeries>,
+    network: NetworkView,
+    results: Results,
+    reasons: Vec<String>,
+}
+
+impl Evaluation {
+    /// Reads and judges a run.
+    ///
+    /// # Errors
+    /// When a file of the run folder cannot be read or is broken; the message names it.
+    pub fn of(folder: &RunFolder) -> Result<Self, ReportError> {
+        let results = Results::read(&folder.experiment_results())?;
+        let ledger = Ledger::from_accounts(&results.accounts);
+        let network = NetworkView::read(folder)?;
+        let mut reasons = ledger.reasons();
+        reasons.extend(results.incomplete());
+        reasons.extend(network.reasons());
+        Ok(Self {
+            latencies: latency::distributions(&results.latencies),
+            tiers: throughput::tiers(&results),
+            hosts: hosts::read(&folder.dstat())?,
+            ledger,
+            network,
+            results,
+            reasons,
+        })
+    }
+
+    /// The frames ledger.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Why the results are not to be trusted, a sentence each; empty when they are.
+    pub fn reasons(&self) -> &[String] {
+        &self.reasons
+    }
+
+    /// What the run came to in a few lines of text, for a terminal.
+    pub fn summary(&self) -> Vec<String> {
+        let mut lines = vec![self.ledger.summary()];
+        lines.extend(self.latencies.iter().map(Distribution::summary));
+        lines.extend(self.tiers.iter().map(Tier::summary));
+        lines
+    }
+
+    /// Writes `fogline/ledger.csv` and `report.html`.
+    ///
+    /// # Errors
+    /// When one of them cannot be written.
+    pub fn write(&self, folder: &RunFolder, manifest: &Manifest) -> Result<(), ReportError> {
+        fogline_journal::write_file(&folder.ledger(), self.ledger.to_csv().as_bytes())?;
+        let page = page::render(self, folder.name(), manifest);
+        fogline_journal::write_file(&folder.report(), page.as_bytes())?;
+        Ok(())
+    }
+}

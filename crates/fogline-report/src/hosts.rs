@@ -1,0 +1,92 @@
+//! CPU and memory of every host over time, from `dstat/<host>.csv`.
+
+use crate::ReportError;
+use crate::chart::{Chart, Line, Scale};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// One host's samples.
+#[derive(Debug)]
+pub(crate) struct HostSeries {
+    /// The host's name.
+    pub(crate) host: String,
+    /// Unix time in seconds, CPU in per cent of one core, resident memory in MiB.
+    pub(crate) samples: Vec<(f64, f64, f64)>,
+}
+
+impl HostSeries {
+    /// Mean CPU over the run, per cent of one core.
+    pub(crate) fn cpu_percent_mean(&self) -> f64 {
+        let sum: f64 = self.samples.iter().map(|sample| sample.1).sum();
+        sum / (self.samples.len().max(1)) as f64
+    }
+
+    /// Largest resident memory, MiB.
+    pub(crate) fn memory_mib_max(&self) -> f64 {
+        self.samples.iter().map(|sample| sample.2).fold(0.0, f64::max)
+    }
+}
+
+/// Reads every CSV in `folder`, by host name; a missing folder has none.
+pub(crate) fn read(folder: &Path) -> Result<Vec<HostSeries>, ReportError> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = fs::read_dir(folder).map_err(ReportError::read(folder))?;
+    let mut paths: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "csv"));
+    paths.sort();
+    paths.iter().map(|path| read_host(path)).collect()
+}
+
+fn read_host(path: &Path) -> Result<HostSeries, ReportError> {
+    let text = fs::read_to_string(path).map_err(ReportError::read(path))?;
+    let broken = |reason: String| ReportError::Content { path: path.to_owned(), reason };
+    let mut lines = text.lines();
+    let header: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
+    let column = |name: &str| {
+        header
+            .iter()
+            .position(|found| *found == name)
+            .ok_or_else(|| broken(format!("has no column `{name}`")))
+    };
+    let columns = [column("unix_s")?, column("cpu_percent")?, column("rss_kib")?];
+    // The sampler may have been cut off within its last line.
+    let whole =
+        lines.map(|line| line.split(',').collect::<Vec<_>>()).filter(|cells| cells.len() == header.len());
+    let mut samples = Vec::new();
+    for cells in whole {
+        let number = |at: usize| {
+            cells[at]
+                .parse::<f64>()
+                .map_err(|_| broken(format!("`{}` in column `{}` is no number", cells[at], header[at])))
+        };
+        samples.push((number(columns[0])?, number(columns[1])?, number(columns[2])? / 1024.0));
+    }
+    let host = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(HostSeries { host, samples })
+}
+
+/// One value of every host over time; `value` picks it from a sample.
+pub(crate) fn chart(
+    hosts: &[HostSeries],
+    title: &str,
+    unit: &str,
+    value: impl Fn(&(f64, f64, f64)) -> f64,
+) -> Chart {
+    let start =
+        hosts.iter().filter_map(|host| host.samples.first()).map(|s| s.0).fold(f64::INFINITY, f64::min);
+    let line = |host: &HostSeries| Line {
+        name: host.host.clone(),
+        points: host.samples.iter().map(|sample| (sample.0 - start, value(sample))).collect(),
+        steps: false,
+    };
+    Chart {
+        title: title.to_owned(),
+        x_name: "seconds since the hosts came up".to_owned(),
+        y_name: unit.to_owned(),
+        x_scale: Scale::Linear,
+        y_top: None,
+        lines: hosts.iter().map(line).collect(),
+    }
+}

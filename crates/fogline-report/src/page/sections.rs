@@ -1,0 +1,264 @@
+//! The sections of the page, in the order in which a reader asks.
+
+use super::table::{Table, number};
+use crate::chart::{Chart, escape};
+use crate::{Evaluation, hosts, latency, ledger, throughput};
+use fogline_journal::Manifest;
+use serde_json::Value;
+
+fn figure(chart: &Chart, caption: &str) -> String {
+    format!("<figure>{}<figcaption>{caption}</figcaption></figure>", chart.svg())
+}
+
+/// Latencies: percentiles and CDF.
+pub(super) fn latency(evaluation: &Evaluation) -> String {
+    let mut table =
+        Table::new(&["measured", "by", "#p50 ms", "#p90", "#p95", "#p99", "#p99.9", "#max", "#samples"]);
+    for distribution in &evaluation.latencies {
+        let mut cells = vec![distribution.tag.clone(), distribution.role.clone()];
+        cells.extend(distribution.percentiles_ms().into_iter().map(|(_, ms)| number(ms, 1)));
+        cells.push(number(distribution.latency.max().map(|max| max.as_secs_f64() * 1e3), 1));
+        cells.push(distribution.latency.count().to_string());
+        table.row(&cells);
+    }
+    let cloud =
+        latency::cdf(&evaluation.latencies, "Latency at the sinks, cumulative", &["in-sink", "out-sink"]);
+    let stages = latency::cdf(
+        &evaluation.latencies,
+        "Latency within the stages, cumulative",
+        &["camera", "gateway", "job"],
+    );
+    format!(
+        "<h2>Latency</h2>{}{}{}<p class=\"dim\">All times are counted from the <em>intended</em> capture time unless the name \
+         says otherwise, so a stalled sender cannot hide a delay. A percentile with fewer than ten samples beyond it is not \
+         shown. The end-to-end latency runs from the last frame of a window to the arrival of the window's record, and so \
+         holds the wait for the window to close.</p>",
+        table.finish(),
+        figure(&cloud, "Fog to cloud, and end to end."),
+        figure(&stages, "What each stage adds.")
+    )
+}
+
+/// Throughput and CPU per tier.
+pub(super) fn throughput(evaluation: &Evaluation) -> String {
+    let cpu_all: f64 = evaluation.tiers.iter().map(|tier| tier.cpu_s).sum();
+    let mut table = Table::new(&[
+        "tier",
+        "#processes",
+        "#frames/s out, median",
+        "#MB/s out, median",
+        "#CPU s",
+        "#CPU share",
+        "#RSS max MiB",
+    ]);
+    for tier in &evaluation.tiers {
+        table.row(&[
+            tier.role.clone(),
+            tier.processes.to_string(),
+            number(Some(tier.frames_per_s_median()), 1),
+            number(Some(tier.bytes_per_s_median() / 1e6), 2),
+            number(Some(tier.cpu_s), 1),
+            format!("{:.0} %", 100.0 * tier.cpu_s / cpu_all.max(1e-9)),
+            number(Some(tier.rss_kib_max as f64 / 1024.0), 0),
+        ]);
+    }
+    format!(
+        "<h2>Throughput</h2>{}{}<p class=\"dim\">CPU shares are of the application's own processes; brokers, emulator and \
+         agents are in the host table and below it.</p>",
+        table.finish(),
+        figure(&throughput::chart(&evaluation.tiers), "Frames that leave each tier, second by second.")
+    )
+}
+
+/// How right the counts are, and what else the stages have to say.
+pub(super) fn counts(evaluation: &Evaluation) -> String {
+    let mut html = String::from("<h2>Counts</h2>");
+    for account in evaluation.results.of_role("job") {
+        html.push_str(&count_errors(account.facts.get("count_error")));
+    }
+    let mut table = Table::new(&["process", "fact", "value"]);
+    for account in evaluation.results.accounts.iter().filter(|account| account.role != "camera") {
+        for (key, value) in account.facts.iter().filter(|(key, _)| *key != "count_error") {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            table.row(&[format!("{} {}", account.role, account.instance), key.clone(), value]);
+        }
+    }
+    html.push_str(&format!(
+        "<details><summary>What the processes report of themselves</summary>{}</details>",
+        table.finish()
+    ));
+    html
+}
+
+/// `{"<counter>": {"frames": n, "absolute_sum": n, "signed_sum": n}}` as a table.
+fn count_errors(errors: Option<&Value>) -> String {
+    let Some(errors) = errors.and_then(Value::as_object).filter(|errors| !errors.is_empty()) else {
+        return String::from("<p class=\"none\">No frame with a known number of people was counted.</p>");
+    };
+    let mut table =
+        Table::new(&["counter", "#frames with known truth", "#mean absolute error, people", "#bias, people"]);
+    for (counter, error) in errors {
+        let field = |name: &str| error.get(name).and_then(Value::as_f64);
+        let frames = field("frames").filter(|frames| *frames > 0.0);
+        let mean = |name: &str| Some(field(name)? / frames?);
+        table.row(&[
+            counter.clone(),
+            number(frames, 0),
+            number(mean("absolute_sum"), 2),
+            number(mean("signed_sum"), 2),
+        ]);
+    }
+    format!(
+        "{}<p class=\"dim\">Error against hand counts of the data set, where a frame has one. Always answering 6 would \
+         score about 1.0 on this scene.</p>",
+        table.finish()
+    )
+}
+
+/// Where the frames went.
+pub(super) fn ledger(evaluation: &Evaluation) -> String {
+    let ledger = evaluation.ledger();
+    if ledger.is_empty() {
+        return String::from(
+            "<h2>Frames ledger</h2><p class=\"none\">No process left an account of frames.</p>",
+        );
+    }
+    let mut stages = Table::new(&["stage", "#in", "#out", "dropped", "#duplicates", "#unexplained"]);
+    for (stage, account) in ledger.stage_totals() {
+        stages.row(&[
+            stage.to_owned(),
+            account.frames_in.to_string(),
+            account.frames_out.to_string(),
+            ledger::drops(&account),
+            account.duplicates.to_string(),
+            account.unexplained().to_string(),
+        ]);
+    }
+    let mut cameras = Table::new(&[
+        "camera",
+        "#due",
+        "#sent",
+        "#at gateway",
+        "#forwarded",
+        "#counted",
+        "#in windows",
+        "#unexplained",
+    ]);
+    for (camera, row) in ledger.rows() {
+        let entered = |role: &str| row.stage(role).map_or(0, |account| account.frames_in).to_string();
+        let left = |role: &str| row.stage(role).map_or(0, |account| account.frames_out).to_string();
+        cameras.row(&[
+            camera.to_owned(),
+            entered("camera"),
+            left("camera"),
+            entered("gateway"),
+            left("gateway"),
+            left("job"),
+            entered("out-sink"),
+            row.unexplained().to_string(),
+        ]);
+    }
+    format!(
+        "<h2>Frames ledger</h2>{}<details><summary>All cameras</summary>{}</details>",
+        stages.finish(),
+        cameras.finish()
+    )
+}
+
+/// The network, asked and measured.
+pub(super) fn network(evaluation: &Evaluation) -> String {
+    let view = &evaluation.network;
+    let mut table = Table::new(&[
+        "rule",
+        "from",
+        "to",
+        "#delay asked, ms",
+        "#measured",
+        "#rate asked, Mbit/s",
+        "#measured",
+        "#loss asked, %",
+        "#measured",
+        "agrees",
+    ]);
+    for rule in &view.measured {
+        let mbit = |bits: Option<u64>| bits.map(|bits| bits as f64 / 1e6);
+        table.row(&[
+            rule.rule.clone(),
+            rule.source.clone(),
+            rule.destination.clone(),
+            number(Some(rule.delay_ms_asked), 2),
+            number(rule.delay_ms, 2),
+            number(mbit(rule.rate_bits_per_s_asked), 1),
+            number(mbit(rule.rate_bits_per_s), 1),
+            number(Some(rule.loss_asked * 100.0), 2),
+            number(rule.loss.map(|loss| loss * 100.0), 2),
+            if rule.agrees { "yes" } else { "no" }.to_owned(),
+        ]);
+    }
+    let mut html = format!("<h2>Network</h2>{}", table.finish());
+    if let Some(emulator) = &view.emulator {
+        let sum = |pick: fn(&crate::network::Link) -> u64| emulator.links.iter().map(pick).sum::<u64>();
+        html.push_str(&format!(
+            "<p>Measured before launch, one way. During the run {} links took {} packets, lost {} as asked and dropped {} at full \
+             queues; delayed packets left late by {:.3} ms (p50), {:.3} ms (p99), {:.3} ms at most, over {} packets. Path {} with {}, {}, \
+             seed {}; the emulator used {:.0} % of a core.</p>",
+            emulator.links.len(),
+            sum(|link| link.entered.packets),
+            sum(|link| link.lost.packets),
+            sum(|link| link.queue_dropped.packets),
+            emulator.lateness.p50_ns as f64 / 1e6,
+            emulator.lateness.p99_ns as f64 / 1e6,
+            emulator.lateness.max_ns as f64 / 1e6,
+            emulator.lateness.count,
+            escape(&emulator.data_path),
+            escape(&emulator.offload),
+            escape(&emulator.scheduling),
+            emulator.seed,
+            100.0 * emulator.cpu_s / emulator.elapsed_s.max(1e-9),
+        ));
+    }
+    html
+}
+
+/// CPU and memory of the hosts.
+pub(super) fn hosts(evaluation: &Evaluation) -> String {
+    let series = &evaluation.hosts;
+    let mut table = Table::new(&["host", "#CPU mean, % of a core", "#memory max, MiB"]);
+    for host in series {
+        table.row(&[
+            host.host.clone(),
+            number(Some(host.cpu_percent_mean()), 1),
+            number(Some(host.memory_mib_max()), 0),
+        ]);
+    }
+    let cpu = hosts::chart(series, "CPU per host", "% of a core", |sample| sample.1);
+    let memory = hosts::chart(series, "Memory per host", "MiB resident", |sample| sample.2);
+    format!(
+        "<h2>Hosts</h2>{}{}{}",
+        figure(&cpu, "CPU of each host's processes."),
+        figure(&memory, "Resident memory of each host's processes."),
+        table.finish()
+    )
+}
+
+/// What is needed to do it again.
+pub(super) fn provenance(manifest: &Manifest) -> String {
+    let mut table = Table::new(&["what", "value"]);
+    let mut row = |what: &str, value: String| table.row(&[what.to_owned(), value]);
+    row("command", manifest.command_line.join(" "));
+    row("seed", manifest.seed.to_string());
+    row("duration", format!("{} s", manifest.duration_s));
+    row("congestion control", manifest.congestion.clone());
+    row("clock", manifest.clock.clone());
+    row("system", manifest.machine.system.clone());
+    for (name, version) in &manifest.versions {
+        row(name, version.clone());
+    }
+    for file in &manifest.scenario_files {
+        row(&file.name, format!("sha256 {}", file.sha256));
+    }
+    for (name, value) in manifest.facts.iter().filter(|(name, _)| *name != "warnings") {
+        row(name, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    }
+    format!("<h2>Provenance</h2>{}", table.finish())
+}

@@ -1,0 +1,52 @@
+//! `fogline check`: every problem at once, nothing started.
+
+use crate::cli::ScenarioArgs;
+use crate::exit::Exit;
+use crate::load::{LoadError, Loaded, load};
+use fogline_scenario::{Diagnostic, Severity};
+
+/// Runs the subcommand.
+pub(crate) fn run(args: &ScenarioArgs) -> Exit {
+    match load_or_explain(args) {
+        Err(exit) => exit,
+        Ok(loaded) => {
+            let plan = &loaded.plan;
+            println!(
+                "{}: {} hosts, {} services, {} workflow entries, {} shaped pairs; nothing wrong found",
+                plan.scenario,
+                plan.hosts.len(),
+                plan.services.len(),
+                plan.entries.len(),
+                plan.links.len()
+            );
+            Exit::Success
+        }
+    }
+}
+
+/// Loads the scenario; findings go to standard error, warnings too.
+pub(crate) fn load_or_explain(args: &ScenarioArgs) -> Result<Loaded, Exit> {
+    match load(args) {
+        Ok(loaded) => {
+            print_findings(&loaded.warnings);
+            Ok(loaded)
+        }
+        Err(LoadError::Unreadable(path, error)) => {
+            eprintln!("{}: error: cannot be read: {error}", path.display());
+            eprintln!("  hint: a scenario is a folder with layers_services.yaml, network.yaml and workflow.yaml, in UTF-8");
+            Err(Exit::Invalid)
+        }
+        Err(LoadError::Invalid(findings)) => {
+            print_findings(&findings);
+            let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+            eprintln!("{errors} error{}; nothing was started", if errors == 1 { "" } else { "s" });
+            Err(Exit::Invalid)
+        }
+    }
+}
+
+fn print_findings(findings: &[Diagnostic]) {
+    for finding in findings {
+        eprintln!("{finding}");
+    }
+}

@@ -1,0 +1,121 @@
+//! Scenario folder to plan, with every problem found on the way.
+
+use crate::cli::ScenarioArgs;
+use fogline_plan::Plan;
+use fogline_scenario::{Diagnostic, Severity, Source, Sources};
+use fogline_workflow::Context;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The service definitions that come with the program. A scenario's own `services/*.yaml` go before them.
+const DEFINITIONS: [(&str, &str); 4] = [
+    ("services/Default.yaml", include_str!("../../../services/Default.yaml")),
+    ("services/Flink.yaml", include_str!("../../../services/Flink.yaml")),
+    ("services/Kafka.yaml", include_str!("../../../services/Kafka.yaml")),
+    ("services/Mosquitto.yaml", include_str!("../../../services/Mosquitto.yaml")),
+];
+
+/// A scenario that can run.
+pub(crate) struct Loaded {
+    /// The plan.
+    pub(crate) plan: Plan,
+    /// What templates may ask for, all but the output folder.
+    pub(crate) context: Context,
+    /// The three documents as read, for the manifest's checksums.
+    pub(crate) files: Vec<PathBuf>,
+    /// Findings that do not stop the run.
+    pub(crate) warnings: Vec<Diagnostic>,
+}
+
+/// Why a scenario cannot run.
+pub(crate) enum LoadError {
+    /// A file could not be read.
+    Unreadable(PathBuf, io::Error),
+    /// What is wrong with the files; at least one finding is an error.
+    Invalid(Vec<Diagnostic>),
+}
+
+/// Reads, parses, plans and dry-renders the scenario; starts and writes nothing.
+///
+/// # Errors
+/// [`LoadError::Unreadable`] for a file that is missing or is not UTF-8, [`LoadError::Invalid`] with all findings.
+pub(crate) fn load(args: &ScenarioArgs) -> Result<Loaded, LoadError> {
+    let folder = &args.scenario;
+    let layers_path = folder.join("layers_services.yaml");
+    let optional = ["network.yaml", "workflow.yaml"].map(|name| folder.join(name));
+    let [network, workflow] = &optional;
+    let sources = Sources {
+        layers: read(&layers_path)?,
+        network: read_if_there(network)?,
+        workflow: read_if_there(workflow)?,
+        services: definitions(folder)?,
+    };
+    let (scenario, mut findings) = fogline_scenario::parse(&sources);
+    let name = absolute(folder).file_name().map_or_else(|| "scenario".to_owned(), |n| n.to_string_lossy().into_owned());
+    let options = fogline_plan::Options { scenario: name, ..fogline_plan::Options::default() };
+    let plan = scenario.and_then(|scenario| {
+        let (plan, more) = fogline_plan::plan(&scenario, &options);
+        findings.extend(more);
+        plan
+    });
+    let context = context(args);
+    if let Some(plan) = &plan {
+        findings.extend(fogline_workflow::check(plan, &context));
+    }
+    findings.sort_by(|a, b| a.place.cmp(&b.place).then_with(|| a.message.cmp(&b.message)));
+    findings.dedup();
+    let broken = findings.iter().any(|finding| finding.severity == Severity::Error);
+    match plan {
+        Some(plan) if !broken => {
+            let files = [layers_path].into_iter().chain(optional).filter(|path| path.is_file()).collect();
+            Ok(Loaded { plan, context, files, warnings: findings })
+        }
+        _ => Err(LoadError::Invalid(findings)),
+    }
+}
+
+/// What templates may ask for before there is a run folder: the output folder is named as if it were there.
+fn context(args: &ScenarioArgs) -> Context {
+    let scenario_dir = absolute(&args.scenario);
+    let artifacts_dir = args.artifacts.as_deref().map_or_else(|| scenario_dir.join("artifacts"), absolute);
+    let output_dir = scenario_dir.join("RUN");
+    Context::new(scenario_dir, artifacts_dir, output_dir, args.duration)
+}
+
+/// The built-in definitions that the scenario does not replace, after the scenario's own.
+fn definitions(folder: &Path) -> Result<Vec<Source>, LoadError> {
+    let own = folder.join("services");
+    let mut sources = Vec::new();
+    if own.is_dir() {
+        let entries = std::fs::read_dir(&own).map_err(|error| LoadError::Unreadable(own.clone(), error))?;
+        let mut paths: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml"));
+        paths.sort();
+        for path in paths {
+            sources.push(read(&path)?);
+        }
+    }
+    let replaced = |name: &str| sources.iter().any(|own: &Source| file_name(&own.name) == file_name(name));
+    let built_in: Vec<Source> =
+        DEFINITIONS.iter().filter(|(name, _)| !replaced(name)).map(|(name, text)| Source::new(*name, *text)).collect();
+    sources.extend(built_in);
+    Ok(sources)
+}
+
+fn file_name(path: &str) -> String {
+    Path::new(path).file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default()
+}
+
+fn read_if_there(path: &Path) -> Result<Option<Source>, LoadError> {
+    if path.exists() { read(path).map(Some) } else { Ok(None) }
+}
+
+fn read(path: &Path) -> Result<Source, LoadError> {
+    let text = std::fs::read_to_string(path).map_err(|error| LoadError::Unreadable(path.to_owned(), error))?;
+    Ok(Source::new(path.to_string_lossy(), text))
+}
+
+/// The path from the root, links kept as they are.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

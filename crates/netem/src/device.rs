@@ -300,14 +300,27 @@ impl Device {
         &self.warnings
     }
 
+    /// Separates what moves packets from what watches the device; `node` is whose device it is.
+    pub(crate) fn split(self, node: String) -> (File, Probe) {
+        let Self { tun, netlink, index, offload, congestion, .. } = self;
+        (tun, Probe { node, offload, congestion, index, netlink })
+    }
+}
+
+/// The view of a device from beside its packets.
+#[derive(Debug)]
+pub(crate) struct Probe {
+    pub(crate) node: String,
+    pub(crate) offload: &'static str,
+    pub(crate) congestion: String,
+    index: u32,
+    netlink: Netlink,
+}
+
+impl Probe {
     /// Frames that the kernel dropped at the device since it was made.
     pub(crate) fn drops(&mut self) -> io::Result<DeviceDrops> {
         self.netlink.drops(self.index)
-    }
-
-    /// The emulator's end.
-    pub(crate) const fn tun(&self) -> &File {
-        &self.tun
     }
 }
 

@@ -31,10 +31,12 @@
 
 mod device;
 mod emulator;
+mod histogram;
 pub mod model;
 mod netlink;
 mod snapshot;
 mod sys;
+mod worker;
 
 pub use device::{Device, DeviceError, DeviceOptions, user_namespace_obstacle};
 pub use emulator::{Emulator, EmulatorOptions};

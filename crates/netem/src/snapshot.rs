@@ -82,7 +82,7 @@ impl Lateness {
 }
 
 /// One link: what entered it and what became of it. `entered` is at all times the sum of the others.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkSnapshot {
     /// Name of the sending node.
     pub source: String,
@@ -106,7 +106,7 @@ pub struct LinkSnapshot {
 }
 
 /// One node's device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceSnapshot {
     /// Name of the node.
     pub node: String,

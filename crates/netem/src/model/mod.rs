@@ -1,5 +1,14 @@
-//! The emulated network as a pure state machine: packets and the time go in, packets and deadlines come out.
+//! The emulated network as a pure state machine: frames and the time go in, frames and deadlines come out.
+//!
+//! Nothing here reads a clock, a device or a source of randomness. Times are nanoseconds since any fixed
+//! moment, and must not go backwards from call to call.
 
+pub mod fabric;
+pub mod gso;
+pub mod link;
+pub mod loss;
+pub mod random;
+pub mod shaper;
 pub mod wire;
 
 use units::{Delay, Loss, Rate, Size};

@@ -1,24 +1,47 @@
 //! What runs on a host: exec, copy, fetch, jobs, samples, probes.
 //!
-//! Contract (the crate's author keeps these names and shapes; details may grow):
+//! One agent runs on every host of an experiment. The runner talks to it over one byte stream and cannot tell a
+//! laptop's host from a remote one: the stream is a socket pair locally, and the standard input and output of
+//! `ssh host fogline agent` remotely.
 //!
-//! - `serve(stream: UnixStream, role: Role) -> Result<(), AgentError>`: the agent's life; `Role::Init` reaps orphans as
-//!   pid 1 of its host, `Role::Guest` (tests, remote hosts) does not. Ends when the peer closes the stream.
-//! - `Client::new(stream: UnixStream, host: &str) -> io::Result<Client>`: cheap to clone, usable from many threads at
-//!   once (requests carry ids and are answered out of order). All calls have deadlines and return
-//!   `Result<_, AgentError>`; `AgentError::Lost` when the agent is gone.
-//! - `Client::exec(&self, &ExecRequest) -> ExecResult`, with
-//!   `ExecRequest { argv: Vec<String>, environment: Vec<(String, String)>, directory: Option<PathBuf>, stdin: Vec<u8>, timeout: Duration }` and
-//!   `ExecResult { exit: Exit, stdout: Vec<u8>, stderr: Vec<u8>, truncated: bool, elapsed: Duration }`,
-//!   `enum Exit { Code(i32), Signal(i32), TimedOut }` (`Exit::rc()` as a shell would say it). Environment is added to
-//!   the agent's own. A time-out kills the whole process group.
-//! - `Client::start_job(&self, &JobRequest { label: String, exec: ExecRequest }) -> JobId` (output goes to files on the
-//!   host, bounded), `Client::job(JobId) -> JobStatus { label, exit: Option<Exit>, stdout_tail, stderr_tail, elapsed }`,
-//!   `Client::jobs() -> Vec<JobStatus>`, `Client::end_job(JobId, grace: Duration)`.
-//! - `Client::put_file(&self, source: &Path, destination: &Path, mode: Option<u32>) -> Put { changed: bool, bytes: u64 }`
-//!   (atomic, checksum-compared), `Client::put_bytes(&self, &[u8], destination, mode)`, `Client::put_directory(&self, source: &Path,
-//!   destination: &Path, contents_only: bool)`, `Client::get_file(&self, source: &Path, destination: &Path) -> u64`,
-//!   `Client::stat(&self, &Path) -> Option<FileStat>`, `Client::make_directory(&self, &Path, mode)`,
-//!   `Client::remove(&self, &Path)`.
-//! - `Client::start_samples(&self, csv: &Path, interval: Duration)`: one CSV line per interval on the host.
-//! - `Client::probe_*`: UDP delay, loss and rate probes between hosts.
+//! - [`serve`] (or [`serve_on`] over any two streams) is the agent's life; it ends when the peer closes the stream.
+//! - [`Client`] is the runner's end: cheap to clone, usable from many threads at once. Requests carry numbers and
+//!   are answered out of order; every call has a deadline.
+//!
+//! # Protocol
+//! Both directions carry frames ([`frame`]): a length, a kind, the request's number, a JSON header and a raw
+//! payload. Each side first sends a greeting that names the protocol and its version; anything else on the stream
+//! (a login message, say) is refused by name. No frame is longer than [`frame::BYTES_MAX`]; files of any size pass
+//! in chunks.
+//!
+//! # Bounds
+//! Every queue in the agent has a limit and refuses by name when full: see [`limits`].
+//!
+//! # Needs
+//! Linux 5.3 or newer (`pidfd_open`).
+
+mod agent;
+mod client;
+mod clock;
+mod digest;
+mod error;
+mod exec;
+mod file;
+pub mod frame;
+mod job;
+pub mod limits;
+mod message;
+mod probe;
+mod sys;
+
+pub use agent::samples::SAMPLE_COLUMNS;
+pub use agent::{Role, Settings, serve, serve_on};
+pub use client::Client;
+pub use error::{AgentError, Failure};
+pub use exec::{ExecRequest, ExecResult, Exit};
+pub use file::{FileKind, FileStat, Put};
+pub use job::{JobId, JobRequest, JobStatus};
+pub use message::AgentInfo;
+pub use probe::{
+    FlowReport, FlowSent, ProbeKind, ProbeListen, ProbePlan, ProbePort, ProbeReport, ProbeSent, ProbeTarget,
+};

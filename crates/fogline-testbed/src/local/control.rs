@@ -48,7 +48,7 @@ pub(crate) enum FromLab {
     /// A step failed for another reason.
     Failed(String),
     /// The network's counters.
-    Snapshot(netem::Snapshot),
+    Snapshot(Box<netem::Snapshot>),
     /// The hosts are gone; the lab ends now.
     Released,
 }

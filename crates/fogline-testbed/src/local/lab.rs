@@ -125,7 +125,7 @@ fn inner(mut control: Control, order: ToLab, rights: &Rights, alive: &PipeReader
     // Links are late when tasks take their turn: favour this session where that is allowed, leave it where not.
     let _ = fs::write("/proc/self/autogroup", "-15");
     match order {
-        ToLab::Deploy(order) => match Lab::bring_up(&order, rights.user_namespace) {
+        ToLab::Deploy(order) => match bring_up(&order, rights) {
             Ok(lab) => lab.serve(&mut control),
             Err(trouble) => {
                 let _ = control.send(&answer(trouble), None);
@@ -133,8 +133,7 @@ fn inner(mut control: Control, order: ToLab, rights: &Rights, alive: &PipeReader
             }
         },
         ToLab::Probe { tun } => {
-            let found = Lab::bring_up(&smallest(tun), rights.user_namespace);
-            let said = match found {
+            let said = match bring_up(&smallest(tun), rights) {
                 Ok(lab) => {
                     lab.end();
                     FromLab::Allowed(rights.clone())
@@ -148,6 +147,15 @@ fn inner(mut control: Control, order: ToLab, rights: &Rights, alive: &PipeReader
             1
         }
     }
+}
+
+/// [`Lab::bring_up`], with a panic told to the runner like any other trouble.
+fn bring_up(order: &Order, rights: &Rights) -> Result<Lab, Trouble> {
+    std::panic::catch_unwind(|| Lab::bring_up(order, rights.user_namespace)).unwrap_or_else(|cause| {
+        let text = cause.downcast_ref::<&str>().copied().map(str::to_owned);
+        let text = text.or_else(|| cause.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Err(Trouble::Failed(format!("the lab panicked: {text}")))
+    })
 }
 
 fn answer(trouble: Trouble) -> FromLab {
@@ -227,7 +235,7 @@ impl Lab {
         loop {
             match asked {
                 Ok((ToLab::Snapshot, _)) => {
-                    let snapshot = FromLab::Snapshot(self.emulator.snapshot());
+                    let snapshot = FromLab::Snapshot(Box::new(self.emulator.snapshot()));
                     asked = control.send(&snapshot, None).and_then(|()| control.receive::<ToLab>());
                 }
                 Ok((ToLab::Release, _)) => {
@@ -251,7 +259,7 @@ impl Lab {
         for host in self.hosts {
             let _ = sys::wait_for(host);
         }
-        self.emulator.stop();
+        let _ = self.emulator.stop();
     }
 }
 
@@ -288,10 +296,23 @@ fn make_network(host: &HostOrder, order: &Order) -> Result<(Device, OwnedFd), Tr
     };
     let device = Device::create("net0", host.address, order.prefix, &options)
         .map_err(|error| Trouble::device(&host.name, &error))?;
+    check_congestion(&device, order).map_err(|trouble| trouble.on(&host.name))?;
     let namespace = File::open("/proc/thread-self/ns/net")
         .map_err(Trouble::failed("opening /proc/thread-self/ns/net"))
         .map_err(|trouble| trouble.on(&host.name))?;
     Ok((device, namespace.into()))
+}
+
+/// Congestion control decides what a lossy link carries, so another one than asked for is no substitute.
+fn check_congestion(device: &Device, order: &Order) -> Result<(), Trouble> {
+    let Some(asked) = order.congestion.as_deref().filter(|asked| *asked != device.congestion()) else {
+        return Ok(());
+    };
+    let available = fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control");
+    Err(Trouble::Failed(format!(
+        "the kernel refuses the congestion control {asked}; it has {}; load another with `sudo modprobe tcp_{asked}`",
+        available.as_deref().map_or("none to tell", str::trim)
+    )))
 }
 
 /// Forks a host into a process namespace of its own.

@@ -162,7 +162,7 @@ impl LocalTestbed {
         let mut control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
         control.send(&ToLab::Snapshot, None)?;
         match control.receive::<FromLab>()? {
-            (FromLab::Snapshot(snapshot), _) => Ok(snapshot),
+            (FromLab::Snapshot(snapshot), _) => Ok(*snapshot),
             (other, _) => Err(refusal(other)),
         }
     }

@@ -132,10 +132,10 @@ impl View {
         locked: bool,
     ) -> Result<(), String> {
         // The last mount on a path is the one that is seen.
-        if let Some(mount) = mounts.iter().rev().find(|mount| mount.path == path) {
-            if !seen(&mount.kind) {
-                return Err(format!("a file system of type {}", mount.kind));
-            }
+        if let Some(mount) = mounts.iter().rev().find(|mount| mount.path == path)
+            && !seen(&mount.kind)
+        {
+            return Err(format!("a file system of type {}", mount.kind));
         }
         let mode = fs::metadata(path).map_err(|error| error.to_string())?.permissions().mode() & 0o7777;
         let below = |mount: &&MountPoint| mount.path != path && mount.path.starts_with(path);

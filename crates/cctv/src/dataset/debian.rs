@@ -44,7 +44,10 @@ impl Debian {
             let folder = |name: &str| self.scratch.path().join(name);
             command.arg("-o").arg(format!("Dir::State={}", folder("state").display()));
             command.arg("-o").arg(format!("Dir::Cache={}", folder("cache").display()));
-            command.args(["-o", "Dir::State::status=/var/lib/dpkg/status"]);
+            command.arg("-o").arg(format!("Dir::State::lists={}", folder("state/lists").display()));
+            // Translations and the pictures of software centres are of no use here.
+            command.args(["-o", "Acquire::Languages=none"]);
+            command.args(["-o", "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false"]);
         }
         command
     }

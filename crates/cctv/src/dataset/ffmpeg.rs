@@ -118,9 +118,10 @@ impl Decoder {
                 command.args(["-f", "image2", "-i"]).arg(links.join("%06d.jpg"));
             }
         }
-        // Every frame of the source once, whatever its time stamps: the truth goes by position.
-        command.args(["-fps_mode", "passthrough", "-an", "-sn"]);
-        command.arg("-vf").arg(format!("scale={}:-2:flags=area", shape.width));
+        // Every frame of the source once, whatever its time stamps, since the truth goes by position. (The
+        // options for that differ between versions of ffmpeg; even time stamps serve with all of them.)
+        command.args(["-an", "-sn", "-vf"]);
+        command.arg(format!("scale={}:-2:flags=area,setpts=N/(10*TB)", shape.width)).args(["-r", "10"]);
         command.args(["-pix_fmt", "yuvj420p", "-c:v", "mjpeg", "-q:v", &shape.quality.to_string()]);
         command.args(["-f", "image2", "-start_number", "0"]).arg(frames.join("%06d.jpg"));
         tool::run(&mut command, "ffmpeg")?;

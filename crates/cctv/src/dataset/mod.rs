@@ -11,6 +11,8 @@ mod folder;
 mod manifest;
 mod scratch;
 mod source;
+#[cfg(test)]
+mod tests;
 mod tool;
 
 use std::io::{self, Write};

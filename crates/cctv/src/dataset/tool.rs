@@ -31,14 +31,26 @@ pub(super) fn run(command: &mut Command, package: &str) -> Result<String, Failur
     let mut last: Vec<&str> =
         words.lines().filter(|line| !line.trim().is_empty()).rev().take(WORDS_LINES).collect();
     last.reverse();
-    let shown: Vec<String> =
-        command.get_args().take(8).map(|arg| arg.to_string_lossy().into_owned()).collect();
     Err(Failure::failed(format!(
         "`{name} {}` ended with {}:\n{}",
-        shown.join(" "),
+        shown(command),
         output.status,
         last.join("\n")
     )))
+}
+
+/// The arguments that tell one call from another: the first few, without `-o SETTING` pairs.
+fn shown(command: &Command) -> String {
+    let mut shown = Vec::new();
+    let mut args = command.get_args();
+    while let Some(arg) = args.next() {
+        if arg == "-o" {
+            args.next();
+        } else if shown.len() < 8 {
+            shown.push(arg.to_string_lossy());
+        }
+    }
+    shown.join(" ")
 }
 
 /// The SHA-256 of a file, in hexadecimal.

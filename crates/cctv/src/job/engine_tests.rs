@@ -1,0 +1,153 @@
+//! What the engine promises, whatever the order of the records.
+
+use super::*;
+use frame::{Counted, Window};
+use proptest::prelude::*;
+
+const WINDOW: u64 = 1_000;
+const BOUND: u64 = 500;
+/// Far in the future of every frame here, so that none is too far ahead.
+const TODAY: u64 = 1_000_000;
+
+fn frame(camera: u8, sequence: u64, captured: u64) -> Header {
+    let mut header = Header::new(CameraId::new(&format!("c{camera}")).unwrap(), sequence, captured);
+    header.people = Some(Counted { people: (captured % 7) as u32, counter: "motion".into() });
+    header.truth = Some(3);
+    header
+}
+
+fn engine() -> Engine {
+    Engine::new(Watermarks::new(BOUND, u64::MAX, [0], 0), WINDOW)
+}
+
+struct Run {
+    windows: Vec<Window>,
+    late: usize,
+}
+
+/// Feeds frames in this order, then ends every camera.
+fn run(frames: &[Header]) -> Run {
+    let mut engine = engine();
+    let (mut closed, mut late) = (Vec::new(), 0);
+    for (offset, header) in frames.iter().enumerate() {
+        let origin = Origin { partition: 0, offset: offset as i64 };
+        match engine.admit(header, origin, 0, TODAY) {
+            Admission::New => engine.add(header, origin),
+            Admission::Dropped("late") => late += 1,
+            other => panic!("{other:?}"),
+        }
+        closed.extend(engine.advance(0));
+    }
+    closed.extend(engine.close_all());
+    let mut windows: Vec<Window> = closed.into_iter().map(|closed| closed.window).collect();
+    windows.sort_by_key(|window| (window.camera.clone(), window.start_unix_ns));
+    Run { windows, late }
+}
+
+/// Frames of three cameras in order of capture, each with the delay with which it arrives.
+fn frames(delay: std::ops::Range<u64>) -> impl Strategy<Value = Vec<(Header, u64)>> {
+    prop::collection::vec((0u8..3, 1u64..120, delay), 1..150).prop_map(|steps| {
+        let (mut captured, mut sequences) = (10_000, [0u64; 3]);
+        let mut frames = Vec::new();
+        for (camera, gap, delay) in steps {
+            captured += gap;
+            let sequence = &mut sequences[usize::from(camera)];
+            frames.push((frame(camera, *sequence, captured), delay));
+            *sequence += 1;
+        }
+        frames
+    })
+}
+
+fn in_order_of_arrival(mut frames: Vec<(Header, u64)>) -> Vec<Header> {
+    frames.sort_by_key(|(header, delay)| header.captured_unix_ns + delay);
+    frames.into_iter().map(|(header, _)| header).collect()
+}
+
+proptest! {
+    #[test]
+    fn disorder_within_the_bound_changes_nothing(frames in frames(0..BOUND)) {
+        let in_order: Vec<_> = frames.iter().map(|(header, _)| header.clone()).collect();
+        let expected = run(&in_order);
+        let disordered = run(&in_order_of_arrival(frames));
+        prop_assert_eq!(disordered.late, 0);
+        prop_assert_eq!(disordered.windows, expected.windows);
+    }
+
+    #[test]
+    fn every_frame_is_in_exactly_one_window_or_late(frames in frames(0..BOUND * 6)) {
+        let total = frames.len();
+        let result = run(&in_order_of_arrival(frames));
+        let in_windows: usize = result.windows.iter().map(|window| window.frames as usize).sum();
+        prop_assert_eq!(in_windows + result.late, total);
+        let reported: usize = result.windows.iter().map(|window| window.late as usize).sum();
+        prop_assert!(reported <= result.late);
+        let mut keys: Vec<_> = result.windows.iter().map(|w| (w.camera.clone(), w.start_unix_ns)).collect();
+        keys.dedup();
+        prop_assert_eq!(keys.len(), result.windows.len(), "a window came twice");
+    }
+
+    #[test]
+    fn nothing_is_committable_that_an_open_window_still_needs(frames in frames(0..BOUND * 2)) {
+        let mut engine = engine();
+        let mut at: Vec<(u64, i64)> = Vec::new();
+        for (offset, header) in in_order_of_arrival(frames).iter().enumerate() {
+            let origin = Origin { partition: 0, offset: offset as i64 };
+            if engine.admit(header, origin, 0, TODAY) == Admission::New {
+                engine.add(header, origin);
+                at.push((header.captured_unix_ns / WINDOW, origin.offset));
+            }
+            for closed in engine.advance(0) {
+                at.retain(|(window, _)| *window != closed.window.start_unix_ns / WINDOW);
+            }
+            let committable = engine.committable([].into_iter())[&0];
+            let needed = at.iter().map(|(_, offset)| *offset).min().unwrap_or(origin.offset + 1);
+            prop_assert!(committable <= needed, "{committable} of {needed}");
+        }
+        engine.close_all();
+        let all = engine.next_offsets[&0];
+        prop_assert_eq!(engine.committable([].into_iter())[&0], all);
+        let hold = Origin { partition: 0, offset: 0 };
+        prop_assert_eq!(engine.committable([hold].into_iter())[&0], 0);
+    }
+}
+
+#[test]
+fn an_end_marker_closes_the_camera_s_windows_and_no_others() {
+    let mut engine = engine();
+    for (offset, header) in [frame(0, 0, 100), frame(1, 0, 150), frame(0, 1, 1_200)].iter().enumerate() {
+        let origin = Origin { partition: 0, offset: offset as i64 };
+        assert_eq!(engine.admit(header, origin, 0, TODAY), Admission::New);
+        engine.add(header, origin);
+    }
+    let mut marker = frame(0, 2, 1_300);
+    marker.last = true;
+    let origin = Origin { partition: 0, offset: 3 };
+    assert_eq!(engine.admit(&marker, origin, 0, TODAY), Admission::New);
+    let (closed, windows) = engine.end(&marker.camera);
+    assert_eq!(windows, 2);
+    assert_eq!(closed.iter().map(|c| c.window.last).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(engine.open_cameras(), ["c1"]);
+    assert_eq!(engine.admit(&marker, origin, 0, TODAY), Admission::Duplicate);
+    assert_eq!(engine.committable([].into_iter())[&0], 1, "camera 1 still needs its frame");
+}
+
+#[test]
+fn late_frames_are_counted_into_the_camera_s_next_window() {
+    let mut frames = vec![frame(0, 0, 100), frame(0, 1, 5_000), frame(0, 2, 200), frame(0, 3, 300)];
+    frames.push(frame(0, 4, 5_100));
+    let result = run(&frames);
+    assert_eq!(result.late, 2);
+    let late: Vec<_> = result.windows.iter().map(|w| (w.start_unix_ns, w.frames, w.late)).collect();
+    assert_eq!(late, [(0, 1, 0), (5_000, 2, 2)]);
+}
+
+#[test]
+fn a_clock_that_is_far_ahead_makes_nobody_else_late() {
+    let mut engine = engine();
+    let origin = |offset| Origin { partition: 0, offset };
+    let wrong = frame(0, 0, TODAY + AHEAD_NS_MAX + 1);
+    assert_eq!(engine.admit(&wrong, origin(0), 0, TODAY), Admission::Dropped("future"));
+    engine.advance(0);
+    assert_eq!(engine.admit(&frame(1, 0, 100), origin(1), 0, TODAY), Admission::New);
+}

@@ -1,0 +1,122 @@
+//! Counting, and how far the counts are from the truth.
+
+use std::collections::{BTreeMap, HashMap};
+
+use frame::{CameraId, CountError, Counted, Header};
+use meter::Recorder;
+use serde_json::Value;
+use vision::Counter;
+
+use crate::counters::{CounterName, counter};
+use crate::exit::Failure;
+
+/// The counters of one worker.
+pub(super) struct Judge {
+    counter: Box<dyn Counter>,
+    /// Made when it is first needed: its model is large.
+    check: Option<Box<dyn Counter>>,
+    check_every: u64,
+    frames: HashMap<CameraId, u64>,
+    scores: Scores,
+}
+
+/// Distances from the truth, and from the checking counter.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scores {
+    truth: BTreeMap<String, CountError>,
+    check_frames: u64,
+    check_difference: u64,
+}
+
+impl Judge {
+    /// The counters that a job asks for.
+    pub(super) fn new(name: CounterName, check_every: u64) -> Result<Self, Failure> {
+        let check_every = if name == CounterName::Nanodet { 0 } else { check_every };
+        Ok(Self {
+            counter: counter(name)?,
+            check: None,
+            check_every,
+            frames: HashMap::new(),
+            scores: Scores::default(),
+        })
+    }
+
+    /// Counts the people on a frame, unless that has been done. A frame without picture and count stays
+    /// uncounted: its gateway was still learning the background.
+    ///
+    /// # Errors
+    /// The reason for which the frame has to be dropped.
+    pub(super) fn count(&mut self, header: &mut Header, jpeg: &[u8]) -> Result<(), &'static str> {
+        if header.people.is_none() && !jpeg.is_empty() {
+            let count = self.counter.count(&header.camera, jpeg, header.gated).map_err(|_| "corrupt")?;
+            let name = self.counter.name().to_owned();
+            header.people = count.map(|count| Counted { people: count.people, counter: name });
+        }
+        if let (Some(counted), Some(truth)) = (&header.people, header.truth) {
+            self.scores.truth.entry(counted.counter.clone()).or_default().add(counted.people, truth);
+        }
+        if !jpeg.is_empty() && self.is_due(&header.camera) {
+            self.check(header, jpeg);
+        }
+        Ok(())
+    }
+
+    fn is_due(&mut self, camera: &CameraId) -> bool {
+        if self.check_every == 0 {
+            return false;
+        }
+        let frames = self.frames.entry(camera.clone()).or_default();
+        *frames += 1;
+        *frames % self.check_every == 0
+    }
+
+    fn check(&mut self, header: &Header, jpeg: &[u8]) {
+        let Some(counted) = &header.people else { return };
+        if self.check.is_none() {
+            match counter(CounterName::Nanodet) {
+                Ok(made) => self.check = Some(made),
+                Err(_) => return self.check_every = 0,
+            }
+        }
+        let Some(check) = self.check.as_mut() else { return };
+        // A picture that the cheap counter could read and this one cannot says nothing about their difference.
+        let Ok(Some(second)) = check.count(&header.camera, jpeg, header.gated) else { return };
+        self.scores.check_frames += 1;
+        self.scores.check_difference += u64::from(second.people.abs_diff(counted.people));
+        if let Some(truth) = header.truth {
+            self.scores.truth.entry(check.name().to_owned()).or_default().add(second.people, truth);
+        }
+    }
+
+    /// What is known so far.
+    pub(super) fn scores(&self) -> &Scores {
+        &self.scores
+    }
+}
+
+impl Scores {
+    /// Adds those of another worker.
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (name, error) in &other.truth {
+            let sum = self.truth.entry(name.clone()).or_default();
+            sum.frames = sum.frames.saturating_add(error.frames);
+            sum.absolute_sum = sum.absolute_sum.saturating_add(error.absolute_sum);
+            sum.signed_sum = sum.signed_sum.saturating_add(error.signed_sum);
+        }
+        self.check_frames += other.check_frames;
+        self.check_difference += other.check_difference;
+    }
+
+    /// Writes them as facts, one key per figure and counter: `truth_frames.motion`, `abs_error_sum.motion`, ...
+    pub(super) fn note(&self, recorder: &mut Recorder) {
+        for (name, error) in &self.truth {
+            recorder.fact(&format!("truth_frames.{name}"), error.frames);
+            recorder.fact(&format!("abs_error_sum.{name}"), error.absolute_sum);
+            recorder.fact(&format!("error_sum.{name}"), error.signed_sum);
+        }
+        if self.check_frames > 0 {
+            recorder.fact("check_frames", Value::from(self.check_frames));
+            recorder.fact("check_abs_difference_sum", Value::from(self.check_difference));
+        }
+    }
+}

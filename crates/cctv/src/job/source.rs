@@ -1,0 +1,143 @@
+//! From the input topic into the job: partitions assigned by number, from the committed offsets on.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::OwnedMessage;
+use rdkafka::{Message, Offset, TopicPartitionList};
+
+use crate::exit::Failure;
+use crate::kafka;
+use crate::options::Endpoint;
+
+/// How long one question to the broker may take.
+const QUESTION: Duration = Duration::from_secs(5);
+
+/// A consumer with all partitions of one topic.
+pub(crate) struct Source {
+    consumer: BaseConsumer,
+    topic: String,
+    next: BTreeMap<i32, i64>,
+    committed: BTreeMap<i32, i64>,
+}
+
+impl Source {
+    /// Waits for `topic` and takes all its partitions: from the group's committed offsets, or, without them
+    /// or with `from_start`, from the earliest record.
+    pub(crate) fn open(
+        broker: &Endpoint,
+        name: &str,
+        group: &str,
+        topic: &str,
+        from_start: bool,
+        timeout: Duration,
+    ) -> Result<Self, Failure> {
+        let consumer: BaseConsumer = kafka::consumer(broker, name, group)
+            .create()
+            .map_err(|error| Failure::failed(format!("cannot make a Kafka consumer: {error}")))?;
+        let partitions = kafka::await_topic(&consumer, broker, topic, timeout)?;
+        let mut source =
+            Self { consumer, topic: topic.to_owned(), next: BTreeMap::new(), committed: BTreeMap::new() };
+        let failed = |error: KafkaError| {
+            Failure::unreachable(format!("cannot take the partitions of {topic:?} at {broker}: {error}"))
+        };
+        if !from_start {
+            source.committed = source.read_committed(partitions).map_err(failed)?;
+        }
+        let mut assignment = TopicPartitionList::new();
+        for partition in 0..partitions {
+            let (earliest, _) =
+                source.consumer.fetch_watermarks(topic, partition, QUESTION).map_err(failed)?;
+            let offset = source.committed.get(&partition).copied().unwrap_or(0).max(earliest);
+            source.next.insert(partition, offset);
+            assignment.add_partition_offset(topic, partition, Offset::Offset(offset)).map_err(failed)?;
+        }
+        source.consumer.assign(&assignment).map_err(failed)?;
+        Ok(source)
+    }
+
+    fn read_committed(&self, partitions: i32) -> Result<BTreeMap<i32, i64>, KafkaError> {
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition_range(&self.topic, 0, partitions - 1);
+        let answer = self.consumer.committed_offsets(asked, QUESTION * 3)?;
+        let offsets = answer.elements().into_iter().filter_map(|element| match element.offset() {
+            Offset::Offset(offset) => Some((element.partition(), offset)),
+            _ => None,
+        });
+        Ok(offsets.collect())
+    }
+
+    /// The partitions.
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = i32> + '_ {
+        self.next.keys().copied()
+    }
+
+    /// The next record, if one comes within `patience`.
+    ///
+    /// # Errors
+    /// When the client can do no more; passing troubles are retried inside it.
+    pub(crate) fn poll(&mut self, patience: Duration) -> Result<Option<OwnedMessage>, Failure> {
+        match self.consumer.poll(patience) {
+            None => Ok(None),
+            Some(Ok(message)) => {
+                self.next.insert(message.partition(), message.offset() + 1);
+                Ok(Some(message.detach()))
+            }
+            Some(Err(error)) if is_passing(&error) => Ok(None),
+            Some(Err(error)) => {
+                Err(Failure::unreachable(format!("cannot read the topic {:?}: {error}", self.topic)))
+            }
+        }
+    }
+
+    /// One past the newest record of each partition, as the broker says now.
+    pub(crate) fn ends(&self) -> Result<BTreeMap<i32, i64>, Failure> {
+        let end = |partition| {
+            let (_, end) =
+                self.consumer.fetch_watermarks(&self.topic, partition, QUESTION).map_err(|error| {
+                    Failure::unreachable(format!("cannot ask for the end of {:?}: {error}", self.topic))
+                })?;
+            Ok((partition, end))
+        };
+        self.partitions().map(end).collect()
+    }
+
+    /// Whether every partition has been read up to these offsets.
+    pub(crate) fn has_reached(&self, ends: &BTreeMap<i32, i64>) -> bool {
+        ends.iter().all(|(partition, end)| self.next.get(partition).is_some_and(|next| next >= end))
+    }
+
+    /// Commits what has moved since the last commit.
+    ///
+    /// # Errors
+    /// When the broker refuses.
+    pub(crate) fn commit(
+        &mut self,
+        offsets: &BTreeMap<i32, i64>,
+        mode: CommitMode,
+    ) -> Result<(), KafkaError> {
+        let mut moved = TopicPartitionList::new();
+        for (partition, offset) in offsets {
+            if self.committed.get(partition) != Some(offset) {
+                moved.add_partition_offset(&self.topic, *partition, Offset::Offset(*offset))?;
+            }
+        }
+        if moved.count() == 0 {
+            return Ok(());
+        }
+        self.consumer.commit(&moved, mode)?;
+        self.committed.extend(offsets.iter().map(|(partition, offset)| (*partition, *offset)));
+        Ok(())
+    }
+}
+
+/// Errors that librdkafka reports and gets over by itself: connections lost, leaders unknown for a while.
+fn is_passing(error: &KafkaError) -> bool {
+    use rdkafka::error::RDKafkaErrorCode as Code;
+    !matches!(
+        error.rdkafka_error_code(),
+        Some(Code::Fatal | Code::UnknownTopic | Code::UnknownPartition | Code::TopicAuthorizationFailed)
+    )
+}

@@ -1,6 +1,6 @@
 //! A node's network device: a TAP in the calling thread's network namespace, configured for emulation.
 
-use crate::netlink::{DeviceDrops, Netlink};
+use crate::netlink::{self, DeviceDrops, Netlink};
 use crate::sys;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -153,6 +153,7 @@ pub struct Device {
     name: String,
     index: u32,
     mac: [u8; 6],
+    broadcast: Ipv4Addr,
     offload: &'static str,
     congestion: String,
     warnings: Vec<String>,
@@ -202,11 +203,20 @@ impl Device {
         let offload = negotiate_offload(&tun).map_err(|source| refused(name, "set offloads", source))?;
         sys::set_nonblocking(&tun).map_err(|source| refused(name, "read without blocking", source))?;
         let netlink = Netlink::open().map_err(|source| refused(name, "open a netlink socket", source))?;
-        let mac = mac_of(address);
+        let (mac, broadcast) = (mac_of(address), netlink::broadcast_of(address, prefix_len));
         let warnings = Vec::new();
         let congestion = String::new();
-        let mut device =
-            Self { tun, netlink, name: name.to_owned(), index: 0, mac, offload, congestion, warnings };
+        let mut device = Self {
+            tun,
+            netlink,
+            name: name.to_owned(),
+            index: 0,
+            mac,
+            broadcast,
+            offload,
+            congestion,
+            warnings,
+        };
         device.configure(address, prefix_len, options)?;
         device.tune_namespace();
         Ok(device)
@@ -283,6 +293,11 @@ impl Device {
     pub fn link_local(&self) -> Ipv6Addr {
         let [a, b, c, d, e, f] = self.mac;
         Ipv6Addr::from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f])
+    }
+
+    /// The broadcast address of the device's subnet.
+    pub const fn broadcast(&self) -> Ipv4Addr {
+        self.broadcast
     }
 
     /// The offloads that the kernel granted: `csum+tso+uso`, `csum+tso`, `csum` or `none`.

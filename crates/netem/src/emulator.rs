@@ -65,7 +65,8 @@ impl Emulator {
         let mut probes = Vec::with_capacity(nodes.len());
         for node in nodes {
             let addresses = vec![node.address.into(), node.device.link_local().into()];
-            endpoints.push(Endpoint { name: node.name.clone(), mac: node.device.mac(), addresses });
+            let (mac, broadcast) = (node.device.mac(), node.device.broadcast());
+            endpoints.push(Endpoint { name: node.name.clone(), mac, addresses, broadcast });
             let (tap, probe) = node.device.split(node.name);
             taps.push(tap);
             probes.push(probe);

@@ -119,8 +119,7 @@ impl Netlink {
         message.bytes.extend(index.to_ne_bytes());
         message.attribute(IFA_LOCAL, &address.octets());
         message.attribute(IFA_ADDRESS, &address.octets());
-        let broadcast = address.to_bits() | !mask(prefix_len);
-        message.attribute(IFA_BROADCAST, &broadcast.to_be_bytes());
+        message.attribute(IFA_BROADCAST, &broadcast_of(address, prefix_len).octets());
         message.attribute(IFA_FLAGS, &IFA_F_NOPREFIXROUTE.to_ne_bytes());
         self.request(message).map(drop)
     }
@@ -232,6 +231,11 @@ fn with_nul(text: &str) -> Vec<u8> {
     let mut bytes = text.as_bytes().to_vec();
     bytes.push(0);
     bytes
+}
+
+/// The last address of the subnet of `address`.
+pub(crate) fn broadcast_of(address: Ipv4Addr, prefix_len: u8) -> Ipv4Addr {
+    Ipv4Addr::from_bits(address.to_bits() | !mask(prefix_len))
 }
 
 fn mask(prefix_len: u8) -> u32 {

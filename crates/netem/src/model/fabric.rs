@@ -4,11 +4,11 @@ use super::Profile;
 use super::gso::Layout;
 use super::link::{Account, Held, Link, Piece};
 use super::random::Random;
-use super::wire::{Destination, Shape, VNET_LEN, destination_of, set_receiver};
+use super::wire::{BROADCAST_MAC, Destination, Shape, VNET_LEN, destination_of, set_receiver};
 use crate::Tally;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
-use std::net::IpAddr;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// What one frame in the delay line costs beside its bytes.
 const HELD_OVERHEAD: usize = size_of::<Held>() + 16;
@@ -22,6 +22,8 @@ pub struct Endpoint {
     pub mac: [u8; 6],
     /// The addresses by which packets find it.
     pub addresses: Vec<IpAddr>,
+    /// The broadcast address of its subnet.
+    pub broadcast: Ipv4Addr,
 }
 
 /// A contradiction in the network asked for.
@@ -91,6 +93,7 @@ struct Path {
 pub struct Fabric {
     endpoints: Vec<Endpoint>,
     nodes: HashMap<IpAddr, usize>,
+    broadcasts: HashSet<IpAddr>,
     paths: Vec<Path>,
     by_pair: HashMap<(usize, usize), usize>,
     /// The next deadline of every link that holds something, with the link's index.
@@ -113,6 +116,9 @@ impl Fabric {
         memory_max: usize,
     ) -> Result<Self, FabricError> {
         let nodes = address_book(&endpoints)?;
+        let limited = IpAddr::from(Ipv4Addr::BROADCAST);
+        let broadcasts =
+            endpoints.iter().map(|endpoint| endpoint.broadcast.into()).chain([limited]).collect();
         let mut by_pair = HashMap::new();
         let mut paths = Vec::with_capacity(links.len());
         for (position, &(source, destination, profile)) in links.iter().enumerate() {
@@ -134,6 +140,7 @@ impl Fabric {
         Ok(Self {
             endpoints,
             nodes,
+            broadcasts,
             paths,
             by_pair,
             deadlines: BinaryHeap::new(),
@@ -159,14 +166,20 @@ impl Fabric {
                     set_receiver(frame, self.endpoints[node].mac);
                     self.forward(&arrival, node, frame, send);
                 }
+                None if self.broadcasts.contains(&address) => {
+                    set_receiver(frame, BROADCAST_MAC);
+                    self.forward_to_all(&arrival, frame, send);
+                }
                 None => self.totals.unknown.add(u64::from(shape.segments), shape.wire_total()),
             },
-            Destination::All => {
-                for node in (0..self.endpoints.len()).filter(|node| *node != source) {
-                    self.forward(&arrival, node, frame, send);
-                }
-            }
+            Destination::All => self.forward_to_all(&arrival, frame, send),
             Destination::Nowhere => self.totals.unknown.add(u64::from(shape.segments), shape.wire_total()),
+        }
+    }
+
+    fn forward_to_all(&mut self, arrival: &Arrival, frame: &[u8], send: &mut impl FnMut(usize, &[u8])) {
+        for node in (0..self.endpoints.len()).filter(|node| *node != arrival.source) {
+            self.forward(arrival, node, frame, send);
         }
     }
 

@@ -83,8 +83,8 @@ pub enum Destination {
     Nowhere,
 }
 
-/// Reads where a frame wants to go. The Ethernet address only tells one receiver from many: without ARP the
-/// sender's kernel does not know that of the destination.
+/// Reads where a frame wants to go. Of the Ethernet address only the group bit means something: without ARP the
+/// sender's kernel does not know that of the destination, and puts its own even on broadcasts.
 pub fn destination_of(frame: &[u8]) -> Destination {
     let Some(ethernet) = frame.get(VNET_LEN..IP_AT) else { return Destination::Nowhere };
     if ethernet[0] & 1 == 1 {
@@ -101,6 +101,9 @@ pub fn destination_of(frame: &[u8]) -> Destination {
 fn octets<const N: usize>(frame: &[u8], at: usize) -> Option<[u8; N]> {
     frame.get(at..)?.first_chunk().copied()
 }
+
+/// The Ethernet address of all receivers.
+pub const BROADCAST_MAC: [u8; 6] = [0xff; 6];
 
 /// Writes the Ethernet address of the receiver into a frame.
 pub fn set_receiver(frame: &mut [u8], mac: [u8; 6]) {

@@ -1,0 +1,478 @@
+//! Real sockets in real network namespaces, over the emulator: as root and as a user without any rights.
+//!
+//! Where the machine lacks what this needs, the tests say so and pass.
+#![allow(unsafe_code, reason = "namespaces are entered, and segments asked for, by system calls")]
+
+use netem::{Device, DeviceError, DeviceOptions, Emulator, LinkSnapshot, Network, Node, Profile, Snapshot};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const A: usize = 0;
+const B: usize = 1;
+const C: usize = 2;
+const D: usize = 3;
+const PORT: u16 = 7000;
+/// How long anything may take before the test fails.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Where the test run as a user finds a TUN device that it may open.
+const TUN_VARIABLE: &str = "NETEM_TEST_TUN";
+
+const fn address(host: usize) -> Ipv4Addr {
+    Ipv4Addr::new(10, 77, 0, host as u8 + 1)
+}
+
+fn socket_address(host: usize) -> SocketAddr {
+    (address(host), PORT).into()
+}
+
+fn check(result: i32) -> io::Result<()> {
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Namespaces with an emulated network between them.
+struct Bed {
+    namespaces: Vec<File>,
+    emulator: Emulator,
+    started: Snapshot,
+}
+
+impl Bed {
+    fn new(tun: &Path) -> Self {
+        let options = DeviceOptions {
+            tun: tun.to_owned(),
+            congestion: Some("reno".to_owned()),
+            ..DeviceOptions::default()
+        };
+        let (mut namespaces, mut nodes) = (Vec::new(), Vec::new());
+        for (host, name) in ["a", "b", "c", "d"].iter().enumerate() {
+            let made = thread::scope(|scope| {
+                let made = scope.spawn(|| -> io::Result<_> {
+                    // SAFETY: unshare takes an integer only and affects this short-lived thread alone.
+                    check(unsafe { libc::unshare(libc::CLONE_NEWNET) })?;
+                    let namespace = File::open("/proc/thread-self/ns/net")?;
+                    let device = Device::create("net0", address(host), 16, &options).expect("a device");
+                    Ok((namespace, device))
+                });
+                made.join().expect("no panic")
+            });
+            let (namespace, device) = made.expect("a namespace");
+            assert_eq!(device.warnings(), [""; 0], "all that was asked for is granted");
+            assert_eq!(device.congestion(), "reno");
+            namespaces.push(namespace);
+            nodes.push(Node { name: (*name).to_owned(), address: address(host), device });
+        }
+        let emulator = Emulator::start(Network { nodes, links: links(), seed: 20_260_101 }).unwrap();
+        let started = emulator.snapshot();
+        Self { namespaces, emulator, started }
+    }
+
+    /// Runs `work` on a thread inside the namespace of `host`.
+    fn inside<T: Send>(&self, host: usize, work: impl FnOnce() -> T + Send) -> T {
+        let namespace = &self.namespaces[host];
+        thread::scope(|scope| {
+            let thread = scope.spawn(move || {
+                // SAFETY: the descriptor is open for the call; only this short-lived thread moves.
+                check(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }).unwrap();
+                work()
+            });
+            thread.join().expect("no panic")
+        })
+    }
+
+    fn udp(&self, host: usize) -> UdpSocket {
+        let socket = self.inside(host, || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, PORT)).unwrap());
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket
+    }
+
+    /// The account of a link since the start, once all that entered has left and at least `packets` entered.
+    fn settled(&self, source: usize, destination: usize, packets: u64) -> LinkSnapshot {
+        let names = ["a", "b", "c", "d"];
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let snapshot = self.emulator.snapshot();
+            let wanted = |link: &&LinkSnapshot| {
+                (link.source.as_str(), link.destination.as_str()) == (names[source], names[destination])
+            };
+            let link = snapshot.links.iter().find(wanted).expect("a link");
+            if link.entered.packets >= packets && link.queued.packets == 0 {
+                return link.clone();
+            }
+            assert!(Instant::now() < deadline, "{packets} packets expected: {link:?}");
+            thread::yield_now();
+        }
+    }
+}
+
+fn profile(delay: &str, rate: Option<&str>, loss: &str) -> Profile {
+    Profile {
+        delay: delay.parse().unwrap(),
+        rate: rate.map(|rate| rate.parse().unwrap()),
+        loss: loss.parse().unwrap(),
+        queue: units::Size::from_bytes(10_000_000),
+    }
+}
+
+fn links() -> Vec<(usize, usize, Profile)> {
+    vec![
+        (A, B, profile("10ms", None, "0%")),
+        (B, A, profile("10ms", None, "0%")),
+        (A, C, profile("0ms", None, "5%")),
+        (B, C, profile("1ms", Some("20mbit"), "0%")),
+        (D, A, profile("5ms", Some("50mbit"), "0%")),
+        (A, D, profile("5ms", None, "0%")),
+        (D, B, profile("1ms", Some("200mbit"), "2%")),
+        (B, D, profile("1ms", None, "0%")),
+        (D, C, profile("1ms", Some("100mbit"), "10%")),
+    ]
+}
+
+/// A round trip takes two delays at least, by our clock and by ping's.
+fn no_round_trip_is_early(bed: &Bed) {
+    let (near, far) = (bed.udp(A), bed.udp(B));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut buffer = [0; 64];
+            for _ in 0..40 {
+                let (length, from) = far.recv_from(&mut buffer).unwrap();
+                far.send_to(&buffer[..length], from).unwrap();
+            }
+        });
+        for round in 0..40_u32 {
+            let sent = Instant::now();
+            near.send_to(&round.to_be_bytes(), socket_address(B)).unwrap();
+            let mut buffer = [0; 64];
+            let length = near.recv(&mut buffer).unwrap();
+            assert!(sent.elapsed() >= Duration::from_millis(20), "early: {:?}", sent.elapsed());
+            assert_eq!(buffer[..length], round.to_be_bytes());
+        }
+    });
+    let output = bed.inside(A, || {
+        Command::new("ping")
+            .args(["-n", "-c", "3", "-i", "0.01", "-w", "5"])
+            .arg(address(B).to_string())
+            .output()
+    });
+    let Ok(output) = output else { return eprintln!("skipped: no ping on this machine") };
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let fastest = text.rsplit_once("= ").and_then(|(_, times)| times.split('/').next()?.parse::<f64>().ok());
+    assert!(fastest.is_some_and(|fastest| fastest >= 20.0), "{text}");
+}
+
+/// The asked share of datagrams is lost, and all others arrive.
+fn losses_are_as_asked(bed: &Bed) {
+    const PACKETS: u64 = 20_000;
+    let (sender, receiver) = (bed.udp(A), bed.udp(C));
+    receiver.set_nonblocking(true).unwrap();
+    let before = bed.settled(A, C, 0);
+    let mut arrived = 0_u64;
+    for batch in 0..PACKETS / 100 {
+        for _ in 0..100 {
+            sender.send_to(&[1; 100], socket_address(C)).unwrap();
+        }
+        bed.settled(A, C, before.entered.packets + (batch + 1) * 100);
+        while receiver.recv(&mut [0; 128]).is_ok() {
+            arrived += 1;
+        }
+    }
+    let after = bed.settled(A, C, 0);
+    // IPv6 housekeeping may have come in between.
+    let strangers = after.entered.packets - before.entered.packets - PACKETS;
+    assert!(strangers < 20, "{strangers} packets of others");
+    let share = 0.05;
+    let sigma = (PACKETS as f64 * share * (1.0 - share)).sqrt();
+    let error = ((PACKETS - arrived) as f64 - PACKETS as f64 * share) / sigma;
+    eprintln!("loss: {} of {PACKETS}, {error:.2} sigma off", PACKETS - arrived);
+    assert!(error.abs() < 4.0);
+    let delivered = after.delivered.packets - before.delivered.packets;
+    assert!((arrived..=arrived + strangers).contains(&delivered), "{arrived} arrived, {delivered} delivered");
+}
+
+/// Tries a measurement of rate up to four times: on a busy machine the first or last packet may be read late.
+fn within_three_percent(what: &str, asked: f64, measure: impl Fn() -> f64) {
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        let measured = measure();
+        seen.push(measured);
+        if (measured / asked - 1.0).abs() < 0.03 {
+            eprintln!("{what}: {seen:.2?} Mbit/s of {asked:.2}");
+            return;
+        }
+    }
+    panic!("{what}: {seen:.2?} Mbit/s of {asked:.2}");
+}
+
+fn datagrams_keep_the_rate(bed: &Bed) {
+    const PACKETS: usize = 1200;
+    let (sender, receiver) = (bed.udp(B), bed.udp(C));
+    within_three_percent("UDP", 20.0 * 1000.0 / 1042.0, || {
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..PACKETS {
+                    sender.send_to(&[2; 1000], socket_address(C)).unwrap();
+                }
+            });
+            let mut buffer = [0; 1500];
+            receiver.recv(&mut buffer).unwrap();
+            let first = Instant::now();
+            for _ in 1..PACKETS {
+                assert_eq!(receiver.recv(&mut buffer).unwrap(), 1000);
+            }
+            (PACKETS - 1) as f64 * 8000.0 / first.elapsed().as_secs_f64() / 1e6
+        })
+    });
+}
+
+fn stream(bed: &Bed, from: usize, to: usize) -> (TcpStream, TcpStream) {
+    let listener = bed.inside(to, || TcpListener::bind(socket_address(to)).unwrap());
+    let sender = bed.inside(from, || TcpStream::connect_timeout(&socket_address(to), PATIENCE).unwrap());
+    let (receiver, _) = listener.accept().unwrap();
+    sender.set_write_timeout(Some(PATIENCE)).unwrap();
+    receiver.set_read_timeout(Some(PATIENCE)).unwrap();
+    (sender, receiver)
+}
+
+fn streams_keep_the_rate(bed: &Bed) {
+    // Of 1,514 bytes on the wire 1,448 are payload. The start of the transfer, where TCP finds its pace, is
+    // left out.
+    const SKIPPED: usize = 2_000_000;
+    const TOTAL: usize = 5_000_000;
+    within_three_percent("TCP", 50.0 * 1448.0 / 1514.0, || {
+        let (mut sender, mut receiver) = stream(bed, D, A);
+        thread::scope(|scope| {
+            scope.spawn(move || sender.write_all(&vec![3; TOTAL]).unwrap());
+            let mut buffer = vec![0; 65_536];
+            let mut received = 0;
+            let mut mark = None;
+            while received < TOTAL {
+                let length = receiver.read(&mut buffer).unwrap();
+                assert!(length > 0, "closed early");
+                received += length;
+                if received >= SKIPPED {
+                    mark.get_or_insert((Instant::now(), received));
+                }
+            }
+            let (since, from) = mark.unwrap();
+            (received - from) as f64 * 8.0 / since.elapsed().as_secs_f64() / 1e6
+        })
+    });
+}
+
+/// Bytes that tell where they belong.
+fn pattern(length: usize) -> Vec<u8> {
+    (0..length as u64).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
+}
+
+/// Super-packets are cut at losses, and what TCP puts together again is what was sent.
+fn streams_survive_losses(bed: &Bed) {
+    let sent = pattern(3_000_000);
+    let (mut sender, mut receiver) = stream(bed, D, B);
+    let mut received = Vec::new();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            sender.write_all(&sent).unwrap();
+            sender.shutdown(std::net::Shutdown::Write).unwrap();
+        });
+        receiver.read_to_end(&mut received).unwrap();
+    });
+    assert!(received == sent, "{} bytes of {}", received.len(), sent.len());
+    let link = bed.settled(D, B, 1);
+    assert!(link.lost.packets > 10, "{link:?}");
+    let errors = bed.inside(B, || std::fs::read_to_string("/proc/thread-self/net/snmp").unwrap());
+    for protocol in ["Tcp:", "Udp:"] {
+        let mut lines = errors.lines().filter(|line| line.starts_with(protocol));
+        let (names, values) = (lines.next().unwrap(), lines.next().unwrap());
+        let column = names.split(' ').position(|name| name == "InCsumErrors").unwrap();
+        assert_eq!(values.split(' ').nth(column), Some("0"), "checksum errors\n{errors}");
+    }
+}
+
+/// Datagrams sent as one super-packet are lost one by one, and the others arrive whole.
+fn segmented_datagrams_survive_losses(bed: &Bed) {
+    let (sender, receiver) = (bed.udp(D), bed.udp(C));
+    receiver.set_nonblocking(true).unwrap();
+    let size: i32 = 700;
+    // SAFETY: the option's value is one int, which outlives the call.
+    let set = check(unsafe {
+        let value = (&raw const size).cast();
+        libc::setsockopt(sender.as_raw_fd(), libc::SOL_UDP, libc::UDP_SEGMENT, value, size_of::<i32>() as u32)
+    });
+    if let Err(error) = set {
+        return eprintln!("skipped: no segmentation of datagrams on this kernel ({error})");
+    }
+    let sent = pattern(700 * 40);
+    let chunks: Vec<&[u8]> = sent.chunks(700).collect();
+    let before = bed.settled(D, C, 0);
+    let mut arrived = 0;
+    for round in 1..=20_u64 {
+        sender.send_to(&sent, socket_address(C)).unwrap();
+        bed.settled(D, C, before.entered.packets + round * 40);
+        let mut buffer = [0; 1500];
+        while let Ok(length) = receiver.recv(&mut buffer) {
+            assert!(chunks.contains(&&buffer[..length]), "a datagram that was not sent");
+            arrived += 1;
+        }
+    }
+    assert!((620..790).contains(&arrived), "{arrived} of 800 at 10 % loss");
+}
+
+fn broadcasts_reach_all(bed: &Bed) {
+    let sockets: Vec<UdpSocket> = [A, B, C].into_iter().map(|host| bed.udp(host)).collect();
+    let sender = bed.udp(D);
+    sender.set_broadcast(true).unwrap();
+    let group = Ipv4Addr::new(239, 1, 2, 3);
+    for (host, socket) in [A, B].into_iter().zip(&sockets) {
+        socket.join_multicast_v4(&group, &address(host)).unwrap();
+    }
+    let mut buffer = [0; 16];
+    for (target, listeners) in [(Ipv4Addr::new(10, 77, 255, 255), 2), (group, 2)] {
+        sender.send_to(b"all", (target, PORT)).unwrap();
+        for socket in &sockets[..listeners] {
+            assert_eq!(socket.recv_from(&mut buffer).unwrap(), (3, socket_address(D)), "sent to {target}");
+        }
+    }
+    // Nobody has this address; TCP would wait in vain, the emulator counts it.
+    let unknown = bed.emulator.snapshot().unknown.packets;
+    sender.send_to(b"?", (Ipv4Addr::new(10, 77, 9, 9), PORT)).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while bed.emulator.snapshot().unknown.packets == unknown {
+        assert!(Instant::now() < deadline, "a packet to nobody was not counted");
+        thread::yield_now();
+    }
+}
+
+fn the_snapshot_tells_it_all(bed: Bed) {
+    let links = bed.emulator.snapshot().links;
+    let snapshot = bed.emulator.stop();
+    assert_eq!(snapshot.links.len(), links.len());
+    for link in &snapshot.links {
+        let parts = [link.delivered, link.lost, link.queue_dropped, link.memory_dropped, link.queued]
+            .map(|part| part.packets);
+        assert_eq!(link.entered.packets, parts.iter().sum::<u64>(), "{link:?}");
+    }
+    for device in &snapshot.devices {
+        let drops = [device.transmit_dropped, device.receive_dropped, device.refused];
+        assert_eq!((drops, &device.failure), ([0; 3], &None), "{device:?}");
+        assert_eq!(device.congestion, "reno");
+    }
+    assert!(snapshot.offload.starts_with("csum+tso"), "{}", snapshot.offload);
+    assert!(snapshot.frames < snapshot.packets.packets, "super-packets are read whole");
+    let change = snapshot.since(&bed.started);
+    assert!(change.lateness.count > 1000 && change.lateness.p50_ns <= change.lateness.max_ns);
+    let text = serde_json::to_string(&snapshot).unwrap();
+    assert_eq!(serde_json::from_str::<Snapshot>(&text).unwrap(), snapshot);
+    let Snapshot { offload, timer, scheduling, lateness, .. } = &snapshot;
+    let late = [lateness.p50_ns, lateness.p99_ns, lateness.max_ns].map(|nanos| nanos / 1000);
+    eprintln!("{offload}, {timer}, {scheduling}; late by {late:?} us; {:.2} s of CPU", snapshot.cpu_s);
+}
+
+fn judge(tun: &Path) {
+    let bed = Bed::new(tun);
+    no_round_trip_is_early(&bed);
+    losses_are_as_asked(&bed);
+    datagrams_keep_the_rate(&bed);
+    streams_keep_the_rate(&bed);
+    streams_survive_losses(&bed);
+    segmented_datagrams_survive_losses(&bed);
+    broadcasts_reach_all(&bed);
+    the_snapshot_tells_it_all(bed);
+}
+
+fn is_root() -> bool {
+    // SAFETY: geteuid has no arguments and cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
+#[test]
+fn links_keep_their_word_as_root() {
+    if !is_root() {
+        return eprintln!("skipped: not root");
+    }
+    if let Err(error) = File::options().read(true).write(true).open("/dev/net/tun") {
+        return eprintln!("skipped: /dev/net/tun: {error}");
+    }
+    judge(Path::new("/dev/net/tun"));
+}
+
+#[test]
+fn links_keep_their_word_without_root() {
+    let folder = tempfile::tempdir().unwrap();
+    let tun = if is_root() {
+        // Others must get at the device; the node that udev makes is open to all on most distributions.
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        let node = folder.path().join("tun");
+        let made = Command::new("mknod").args(["-m", "666"]).arg(&node).args(["c", "10", "200"]).status();
+        if !made.is_ok_and(|status| status.success()) {
+            return eprintln!("skipped: can't make a device node");
+        }
+        node
+    } else {
+        PathBuf::from("/dev/net/tun")
+    };
+    let mut command = Command::new(if is_root() { "setpriv" } else { "unshare" });
+    if is_root() {
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "unshare"]);
+    }
+    command.args(["--user", "--map-root-user", "--net"]);
+    let mut trial = Command::new(command.get_program());
+    let able = trial.args(command.get_args()).args(["test", "-w"]).arg(&tun).output();
+    match able {
+        Ok(output) if output.status.success() => {}
+        other => return eprintln!("skipped: no user namespace, or no TUN device for users: {other:?}"),
+    }
+    let this = std::env::current_exe().unwrap();
+    command.arg(this).args(["--ignored", "--exact", "in_a_user_namespace", "--nocapture"]);
+    let output = command.env(TUN_VARIABLE, &tun).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    eprintln!("{}", String::from_utf8_lossy(&text));
+    assert!(output.status.success());
+}
+
+#[test]
+#[ignore = "started by links_keep_their_word_without_root in a namespace of its own"]
+fn in_a_user_namespace() {
+    let tun = std::env::var_os(TUN_VARIABLE).expect("started by the other test");
+    let raised = std::fs::read_to_string("/proc/self/uid_map").unwrap();
+    assert_ne!(raised.split_whitespace().nth(1), Some("0"), "without real privileges: {raised}");
+    judge(Path::new(&tun));
+}
+
+#[test]
+fn missing_rights_are_named_with_their_remedy() {
+    let create = |name: &str, prefix_len: u8, tun: &Path| {
+        let options = DeviceOptions { tun: tun.to_owned(), ..DeviceOptions::default() };
+        Device::create(name, address(0), prefix_len, &options).unwrap_err()
+    };
+    let missing = create("net0", 16, Path::new("/nowhere/tun"));
+    assert!(
+        missing.to_string().starts_with("/nowhere/tun is missing: load it with `sudo modprobe tun`"),
+        "{missing}"
+    );
+    let null = Path::new("/dev/null");
+    assert!(create("net 0", 16, null).to_string().starts_with("\"net 0\" can't name a device"));
+    assert!(create("net0", 0, null).to_string().starts_with("prefix length 0 of 10.77.0.1"));
+    assert!(matches!(create("net0", 16, null), DeviceError::Refused { .. }));
+    if !is_root() {
+        let folder = tempfile::tempdir().unwrap();
+        let closed = folder.path().join("tun");
+        std::fs::write(&closed, "").unwrap();
+        std::fs::set_permissions(&closed, PermissionsExt::from_mode(0)).unwrap();
+        let forbidden = create("net0", 16, &closed).to_string();
+        assert!(forbidden.contains("sudo chmod 0666"), "{forbidden}");
+        match create("net0", 16, Path::new("/dev/net/tun")) {
+            DeviceError::NoNetAdmin { .. } | DeviceError::TunForbidden { .. } | DeviceError::NoTun { .. } => {
+            }
+            other => panic!("{other}"),
+        }
+    }
+    let open = File::options().read(true).write(true).open(null);
+    assert_eq!(open.map(|_| ()).map_err(|error| error.kind()), Ok::<(), ErrorKind>(()));
+}

@@ -1,0 +1,5 @@
+//! The model half, judged from outside.
+
+mod cutting;
+mod fabric;
+mod frames;

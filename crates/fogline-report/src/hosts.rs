@@ -50,7 +50,7 @@ fn read_host(path: &Path) -> Result<HostSeries, ReportError> {
             .position(|found| *found == name)
             .ok_or_else(|| broken(format!("has no column `{name}`")))
     };
-    let columns = [column("unix_s")?, column("cpu_percent")?, column("rss_kib")?];
+    let columns = [column("time_unix_s")?, column("cpu_percent")?, column("rss_kib")?];
     // The sampler may have been cut off within its last line.
     let whole =
         lines.map(|line| line.split(',').collect::<Vec<_>>()).filter(|cells| cells.len() == header.len());

@@ -129,7 +129,7 @@ fn the_page_stands_alone_and_escapes_what_it_shows() {
     let run = Run::new();
     run.pass_all(0);
     run.network(true);
-    let cpu = "unix_s,cpu_percent,rss_kib\n1700000000.0,12.5,2048\n1700000001.0,37.5,4096\n";
+    let cpu = "time_unix_s,cpu_percent,rss_kib\n1700000000.0,12.5,2048\n1700000001.0,37.5,4096\n";
     std::fs::write(run.folder.dstat_of("edge-1"), cpu).expect("samples");
     let manifest = Manifest {
         scenario: "a <b> & c".to_owned(),

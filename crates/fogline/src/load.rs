@@ -79,7 +79,9 @@ fn context(args: &ScenarioArgs) -> Context {
     let scenario_dir = absolute(&args.scenario);
     let artifacts_dir = args.artifacts.as_deref().map_or_else(|| scenario_dir.join("artifacts"), absolute);
     let output_dir = scenario_dir.join("RUN");
-    Context::new(scenario_dir, artifacts_dir, output_dir, args.duration)
+    let mut context = Context::new(&scenario_dir, &artifacts_dir, &output_dir);
+    context.duration_s = args.duration;
+    context
 }
 
 /// The built-in definitions that the scenario does not replace, after the scenario's own.

@@ -1,3 +1,34 @@
 //! Run edge-to-cloud applications as repeatable experiments.
 
-fn main() {}
+mod check;
+mod cli;
+mod deploy;
+mod destroy;
+mod exit;
+mod interrupt;
+mod load;
+mod measure;
+mod plan;
+mod progress;
+mod report;
+mod run;
+mod verdict;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // The lab needs a process without threads, so it comes before everything else.
+    if std::env::args_os().nth(1).is_some_and(|word| word == "__lab") {
+        fogline_testbed::lab_main();
+    }
+    let exit = match Cli::parse().command {
+        Command::Deploy(args) => deploy::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Destroy(args) => destroy::run(&args),
+        Command::Report(args) => report::run(&args),
+    };
+    exit.into()
+}

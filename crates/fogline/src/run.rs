@@ -1,0 +1,214 @@
+//! One run of an experiment: testbed, services, network, prepare, launch, wait, finalize, release.
+
+use crate::cli::DeployArgs;
+use crate::load::Loaded;
+use crate::measure::measure;
+use crate::progress::Progress;
+use fogline_agent::AgentError;
+use fogline_journal::{
+    Clock, Event, HostUp, Journal, JournalError, Machine, Manifest, RunFolder, RunPhase, RunStarted, RunnerLock, digest_files,
+    write_json, write_services,
+};
+use fogline_plan::{Phase, Plan};
+use fogline_testbed::{LocalOptions, LocalTestbed, TestbedError};
+use fogline_workflow::{Cancel, Context, Workflow, WorkflowError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Where the samples of a host lie until the end of the run.
+const SAMPLES: &str = "/tmp/fogline/dstat.csv";
+
+/// Why a run stopped before its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Stop {
+    /// Somebody asked.
+    #[error("stopped from outside")]
+    Interrupted,
+    /// Hosts or links could not be had, or were lost.
+    #[error(transparent)]
+    Testbed(#[from] TestbedError),
+    /// A service or a task failed.
+    #[error(transparent)]
+    Workflow(#[from] WorkflowError),
+    /// The run folder cannot be written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A host's agent does not answer.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    /// The network could not be measured.
+    #[error("measuring the network: {0}")]
+    Measure(String),
+}
+
+/// A run in progress.
+pub(crate) struct Run<'a> {
+    args: &'a DeployArgs,
+    plan: &'a Plan,
+    context: Context,
+    cancel: Cancel,
+    progress: Arc<Progress>,
+    /// The run folder.
+    pub(crate) folder: RunFolder,
+    /// Its events.
+    pub(crate) journal: Journal,
+    /// Its manifest so far.
+    pub(crate) manifest: Manifest,
+    _lock: RunnerLock,
+}
+
+impl<'a> Run<'a> {
+    /// Makes the run folder and writes down what is about to run.
+    ///
+    /// # Errors
+    /// When the run folder cannot be made or written.
+    pub(crate) fn begin(args: &'a DeployArgs, loaded: &'a Loaded, repeat: u32, cancel: &Cancel) -> Result<Self, JournalError> {
+        let clock = Clock::system();
+        let folder = RunFolder::create(&args.scenario.scenario, &clock)?;
+        let lock = RunnerLock::acquire(&folder)?;
+        let progress = Arc::new(Progress::new());
+        let shown = Arc::clone(&progress);
+        let journal = Journal::open(&folder, &clock, vec![Box::new(move |record| shown.event(record))])?;
+        let mut context = loaded.context.clone();
+        context.output_dir = folder.root().to_owned();
+        context.current_repeat = repeat;
+        let manifest = manifest(args, loaded, repeat, &clock)?;
+        manifest.write(&folder)?;
+        let plan = &loaded.plan;
+        journal.emit(Event::RunStarted(RunStarted {
+            scenario: plan.scenario.clone(),
+            folder: folder.root().display().to_string(),
+            hosts: plan.hosts.len(),
+            seed: args.seed,
+            duration_s: args.scenario.duration,
+            machine: manifest.machine.clone(),
+        }))?;
+        Ok(Self { args, plan, context, cancel: cancel.clone(), progress, folder, journal, manifest, _lock: lock })
+    }
+
+    /// Deploys, runs and releases.
+    ///
+    /// # Errors
+    /// The first thing that went wrong; everything is released all the same.
+    pub(crate) fn experiment(&self) -> Result<(), Stop> {
+        let testbed = self.phase(RunPhase::Testbed, || self.bring_up())?;
+        let done = self.on_hosts(&testbed);
+        let kept = self.bring_back(&testbed);
+        let released = testbed.release();
+        done?;
+        kept?;
+        released?;
+        Ok(())
+    }
+
+    fn bring_up(&self) -> Result<LocalTestbed, Stop> {
+        let begin = Instant::now();
+        let options = LocalOptions {
+            seed: self.args.seed,
+            congestion: self.args.congestion.clone(),
+            program_directories: program_directories(),
+            data_limit: self.args.disk,
+            ..LocalOptions::default()
+        };
+        let testbed = LocalTestbed::deploy(self.plan, &options)?;
+        let elapsed_ms = begin.elapsed().as_secs_f64() * 1e3;
+        for host in &self.plan.hosts {
+            let (name, address) = (host.name.clone(), host.address.to_string());
+            self.journal.emit(Event::HostUp(HostUp { host: name, address, elapsed_ms }))?;
+        }
+        for hidden in testbed.hidden() {
+            self.journal.emit(Event::Note { message: format!("hosts do not see {hidden}") })?;
+        }
+        Ok(testbed)
+    }
+
+    fn on_hosts(&self, testbed: &LocalTestbed) -> Result<(), Stop> {
+        let agents = testbed.agents();
+        for (host, agent) in self.plan.hosts.iter().zip(agents).filter(|(host, _)| host.monitored) {
+            debug_assert!(self.plan.monitoring.is_some() || !host.monitored);
+            agent.start_samples(Path::new(SAMPLES), Duration::from_secs(1))?;
+        }
+        write_services(&self.folder, self.plan)?;
+        let workflow = Workflow::new(
+            &self.plan.hosts,
+            agents.to_vec(),
+            self.context.clone(),
+            self.folder.clone(),
+            self.journal.clone(),
+            self.cancel.clone(),
+        );
+        self.phase(RunPhase::Services, || Ok(workflow.deploy(&self.plan.deployments).map(drop)?))?;
+        self.phase(RunPhase::Network, || {
+            measure(self.plan, agents, &self.folder, &self.journal).map_err(|error| Stop::Measure(error.to_string()))
+        })?;
+        let play = |phase: Phase| self.phase(phase.into(), || Ok(workflow.run_phase(&self.plan.entries, phase).map(drop)?));
+        play(Phase::Prepare)?;
+        play(Phase::Launch)?;
+        self.phase(RunPhase::Run, || self.wait())?;
+        play(Phase::Finalize)?;
+        workflow.check_jobs()?;
+        Ok(())
+    }
+
+    /// Lets the application run for the asked time.
+    fn wait(&self) -> Result<(), Stop> {
+        let duration = Duration::from_secs(self.args.scenario.duration);
+        let begin = Instant::now();
+        while let Some(left) = duration.checked_sub(begin.elapsed()).filter(|left| !left.is_zero()) {
+            self.progress.waiting(begin.elapsed().as_secs(), duration.as_secs());
+            self.cancel.wait(left.min(Duration::from_secs(1))).map_err(|_| Stop::Interrupted)?;
+        }
+        Ok(())
+    }
+
+    /// Brings back what the hosts and the network have recorded, also after a failure.
+    fn bring_back(&self, testbed: &LocalTestbed) -> Result<(), Stop> {
+        write_json(&self.folder.network(), &testbed.network()?)?;
+        for (host, agent) in self.plan.hosts.iter().zip(testbed.agents()).filter(|(host, _)| host.monitored) {
+            // A host whose sampling never began has nothing to bring back.
+            if agent.stat(Path::new(SAMPLES))?.is_some() {
+                agent.stop_samples()?;
+                agent.get_file(Path::new(SAMPLES), &self.folder.dstat_of(&host.name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a phase between its events, unless somebody asked to stop.
+    fn phase<T>(&self, phase: RunPhase, work: impl FnOnce() -> Result<T, Stop>) -> Result<T, Stop> {
+        if self.cancel.is_set() {
+            return Err(Stop::Interrupted);
+        }
+        let done = self.journal.phase(phase, work);
+        if self.cancel.is_set() { Err(Stop::Interrupted) } else { done }
+    }
+}
+
+/// Hosts find the programs that lie beside this one.
+fn program_directories() -> Vec<PathBuf> {
+    let own = std::env::current_exe().ok();
+    own.as_deref().and_then(Path::parent).map(Path::to_owned).into_iter().collect()
+}
+
+fn manifest(args: &DeployArgs, loaded: &Loaded, repeat: u32, clock: &Clock) -> Result<Manifest, JournalError> {
+    let names: Vec<String> =
+        loaded.files.iter().filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    Ok(Manifest {
+        format: Manifest::FORMAT,
+        versions: [("fogline".to_owned(), env!("CARGO_PKG_VERSION").to_owned())].into(),
+        command_line: std::env::args().collect(),
+        scenario: loaded.plan.scenario.clone(),
+        scenario_files: digest_files(&args.scenario.scenario, &names)?,
+        repeat,
+        seed: args.seed,
+        duration_s: args.scenario.duration,
+        congestion: args.congestion.clone(),
+        clock: "one machine, one clock: CLOCK_REALTIME stamps frames, records and arrivals".to_owned(),
+        machine: Machine::read(),
+        started: clock.rfc3339(),
+        started_unix_ns: clock.unix_ns(),
+        ..Manifest::default()
+    })
+}

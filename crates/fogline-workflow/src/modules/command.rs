@@ -1,0 +1,45 @@
+//! `command`: a program with its arguments, without a shell.
+
+use super::process::{PARAMETERS, Process};
+use super::{Action, Call, Module, Outcome, Stop};
+use crate::args::{ArgError, Args};
+use fogline_scenario::Task;
+
+pub(super) const MODULE: Module =
+    Module { name: "command", parameters: &PARAMETERS, free_form: true, independent: false, parse };
+
+struct Command(Process);
+
+fn parse(args: &Args) -> Result<Box<dyn Action>, ArgError> {
+    let argv = args.texts("argv")?;
+    if !argv.is_empty() {
+        let line = argv.join(" ");
+        return Ok(Box::new(Command(Process::parse(args, argv, line)?)));
+    }
+    let line = args.required_text(&[Task::FREE_FORM, "cmd"])?;
+    // Quotes as a POSIX shell reads them, and nothing else of a shell.
+    let argv = match shlex::split(&line) {
+        Some(argv) if !argv.is_empty() => argv,
+        _ => {
+            let name = if args.value("cmd").is_some() { "cmd" } else { Task::FREE_FORM };
+            return Err(
+                args.error(name, format!("command cannot be split into words (an open quote?): {line}"))
+            );
+        }
+    };
+    Ok(Box::new(Command(Process::parse(args, argv, line)?)))
+}
+
+impl Action for Command {
+    fn summary(&self) -> String {
+        self.0.line.trim().to_owned()
+    }
+
+    fn process(&self) -> Option<&Process> {
+        Some(&self.0)
+    }
+
+    fn run(&self, call: &Call<'_>) -> Result<Outcome, Stop> {
+        self.0.run(call)
+    }
+}

@@ -95,7 +95,11 @@ proptest! {
     fn a_window_survives_json(window in window()) {
         let json = window.to_json().unwrap();
         prop_assert!(!json.contains('\n'));
-        prop_assert_eq!(Window::from_json(json.as_bytes()).unwrap(), window);
+        let mut read = Window::from_json(json.as_bytes()).unwrap();
+        // The JSON reader may be wrong in the last binary digit of a fraction.
+        prop_assert!((read.people_mean - window.people_mean).abs() <= window.people_mean * f64::EPSILON);
+        read.people_mean = window.people_mean;
+        prop_assert_eq!(read, window);
     }
 
     #[test]

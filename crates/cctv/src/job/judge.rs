@@ -67,7 +67,7 @@ impl Judge {
         }
         let frames = self.frames.entry(camera.clone()).or_default();
         *frames += 1;
-        *frames % self.check_every == 0
+        frames.is_multiple_of(self.check_every)
     }
 
     fn check(&mut self, header: &Header, jpeg: &[u8]) {

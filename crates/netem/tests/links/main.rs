@@ -2,11 +2,16 @@
 //!
 //! Where the machine lacks what this needs, the tests say so and pass.
 #![allow(unsafe_code, reason = "namespaces are entered, and segments asked for, by system calls")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::print_stderr, reason = "says what it skips and what it measured")]
 
-use netem::{Device, DeviceError, DeviceOptions, Emulator, LinkSnapshot, Network, Node, Profile, Snapshot};
+mod bed;
+
+use bed::{Bed, PATIENCE, PORT, address, check, socket_address};
+use netem::{Device, DeviceError, DeviceOptions, Profile, Snapshot};
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -18,98 +23,8 @@ const A: usize = 0;
 const B: usize = 1;
 const C: usize = 2;
 const D: usize = 3;
-const PORT: u16 = 7000;
-/// How long anything may take before the test fails.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Where the test run as a user finds a TUN device that it may open.
 const TUN_VARIABLE: &str = "NETEM_TEST_TUN";
-
-const fn address(host: usize) -> Ipv4Addr {
-    Ipv4Addr::new(10, 77, 0, host as u8 + 1)
-}
-
-fn socket_address(host: usize) -> SocketAddr {
-    (address(host), PORT).into()
-}
-
-fn check(result: i32) -> io::Result<()> {
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// Namespaces with an emulated network between them.
-struct Bed {
-    namespaces: Vec<File>,
-    emulator: Emulator,
-    started: Snapshot,
-}
-
-impl Bed {
-    fn new(tun: &Path) -> Self {
-        let options = DeviceOptions {
-            tun: tun.to_owned(),
-            congestion: Some("reno".to_owned()),
-            ..DeviceOptions::default()
-        };
-        let (mut namespaces, mut nodes) = (Vec::new(), Vec::new());
-        for (host, name) in ["a", "b", "c", "d"].iter().enumerate() {
-            let made = thread::scope(|scope| {
-                let made = scope.spawn(|| -> io::Result<_> {
-                    // SAFETY: unshare takes an integer only and affects this short-lived thread alone.
-                    check(unsafe { libc::unshare(libc::CLONE_NEWNET) })?;
-                    let namespace = File::open("/proc/thread-self/ns/net")?;
-                    let device = Device::create("net0", address(host), 16, &options).expect("a device");
-                    Ok((namespace, device))
-                });
-                made.join().expect("no panic")
-            });
-            let (namespace, device) = made.expect("a namespace");
-            assert_eq!(device.warnings(), [""; 0], "all that was asked for is granted");
-            assert_eq!(device.congestion(), "reno");
-            namespaces.push(namespace);
-            nodes.push(Node { name: (*name).to_owned(), address: address(host), device });
-        }
-        let emulator = Emulator::start(Network { nodes, links: links(), seed: 20_260_101 }).unwrap();
-        let started = emulator.snapshot();
-        Self { namespaces, emulator, started }
-    }
-
-    /// Runs `work` on a thread inside the namespace of `host`.
-    fn inside<T: Send>(&self, host: usize, work: impl FnOnce() -> T + Send) -> T {
-        let namespace = &self.namespaces[host];
-        thread::scope(|scope| {
-            let thread = scope.spawn(move || {
-                // SAFETY: the descriptor is open for the call; only this short-lived thread moves.
-                check(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }).unwrap();
-                work()
-            });
-            thread.join().expect("no panic")
-        })
-    }
-
-    fn udp(&self, host: usize) -> UdpSocket {
-        let socket = self.inside(host, || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, PORT)).unwrap());
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        socket
-    }
-
-    /// The account of a link since the start, once all that entered has left and at least `packets` entered.
-    fn settled(&self, source: usize, destination: usize, packets: u64) -> LinkSnapshot {
-        let names = ["a", "b", "c", "d"];
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let snapshot = self.emulator.snapshot();
-            let wanted = |link: &&LinkSnapshot| {
-                (link.source.as_str(), link.destination.as_str()) == (names[source], names[destination])
-            };
-            let link = snapshot.links.iter().find(wanted).expect("a link");
-            if link.entered.packets >= packets && link.queued.packets == 0 {
-                return link.clone();
-            }
-            assert!(Instant::now() < deadline, "{packets} packets expected: {link:?}");
-            thread::yield_now();
-        }
-    }
-}
 
 fn profile(delay: &str, rate: Option<&str>, loss: &str) -> Profile {
     Profile {
@@ -231,22 +146,13 @@ fn datagrams_keep_the_rate(bed: &Bed) {
     });
 }
 
-fn stream(bed: &Bed, from: usize, to: usize) -> (TcpStream, TcpStream) {
-    let listener = bed.inside(to, || TcpListener::bind(socket_address(to)).unwrap());
-    let sender = bed.inside(from, || TcpStream::connect_timeout(&socket_address(to), PATIENCE).unwrap());
-    let (receiver, _) = listener.accept().unwrap();
-    sender.set_write_timeout(Some(PATIENCE)).unwrap();
-    receiver.set_read_timeout(Some(PATIENCE)).unwrap();
-    (sender, receiver)
-}
-
 fn streams_keep_the_rate(bed: &Bed) {
     // Of 1,514 bytes on the wire 1,448 are payload. The start of the transfer, where TCP finds its pace, is
     // left out.
     const SKIPPED: usize = 2_000_000;
     const TOTAL: usize = 5_000_000;
     within_three_percent("TCP", 50.0 * 1448.0 / 1514.0, || {
-        let (mut sender, mut receiver) = stream(bed, D, A);
+        let (mut sender, mut receiver) = bed.stream(D, A);
         thread::scope(|scope| {
             scope.spawn(move || sender.write_all(&vec![3; TOTAL]).unwrap());
             let mut buffer = vec![0; 65_536];
@@ -274,7 +180,7 @@ fn pattern(length: usize) -> Vec<u8> {
 /// Super-packets are cut at losses, and what TCP puts together again is what was sent.
 fn streams_survive_losses(bed: &Bed) {
     let sent = pattern(3_000_000);
-    let (mut sender, mut receiver) = stream(bed, D, B);
+    let (mut sender, mut receiver) = bed.stream(D, B);
     let mut received = Vec::new();
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -349,7 +255,7 @@ fn broadcasts_reach_all(bed: &Bed) {
     }
 }
 
-fn the_snapshot_tells_it_all(bed: Bed) {
+fn the_snapshot_tells_it_all(bed: Bed, started: &Snapshot) {
     let links = bed.emulator.snapshot().links;
     let snapshot = bed.emulator.stop();
     assert_eq!(snapshot.links.len(), links.len());
@@ -365,7 +271,7 @@ fn the_snapshot_tells_it_all(bed: Bed) {
     }
     assert!(snapshot.offload.starts_with("csum+tso"), "{}", snapshot.offload);
     assert!(snapshot.frames < snapshot.packets.packets, "super-packets are read whole");
-    let change = snapshot.since(&bed.started);
+    let change = snapshot.since(started);
     assert!(change.lateness.count > 1000 && change.lateness.p50_ns <= change.lateness.max_ns);
     let text = serde_json::to_string(&snapshot).unwrap();
     assert_eq!(serde_json::from_str::<Snapshot>(&text).unwrap(), snapshot);
@@ -375,7 +281,8 @@ fn the_snapshot_tells_it_all(bed: Bed) {
 }
 
 fn judge(tun: &Path) {
-    let bed = Bed::new(tun);
+    let bed = Bed::new(tun, &["a", "b", "c", "d"].map(str::to_owned), links());
+    let started = bed.emulator.snapshot();
     no_round_trip_is_early(&bed);
     losses_are_as_asked(&bed);
     datagrams_keep_the_rate(&bed);
@@ -383,7 +290,7 @@ fn judge(tun: &Path) {
     streams_survive_losses(&bed);
     segmented_datagrams_survive_losses(&bed);
     broadcasts_reach_all(&bed);
-    the_snapshot_tells_it_all(bed);
+    the_snapshot_tells_it_all(bed, &started);
 }
 
 fn is_root() -> bool {
@@ -464,7 +371,7 @@ fn missing_rights_are_named_with_their_remedy() {
         let folder = tempfile::tempdir().unwrap();
         let closed = folder.path().join("tun");
         std::fs::write(&closed, "").unwrap();
-        std::fs::set_permissions(&closed, PermissionsExt::from_mode(0)).unwrap();
+        std::fs::set_permissions(&closed, PermissionsExt::from_mode(0o000)).unwrap();
         let forbidden = create("net0", 16, &closed).to_string();
         assert!(forbidden.contains("sudo chmod 0666"), "{forbidden}");
         match create("net0", 16, Path::new("/dev/net/tun")) {

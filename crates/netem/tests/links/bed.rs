@@ -1,0 +1,116 @@
+//! Namespaces with an emulated network between them.
+
+use netem::{Device, DeviceOptions, Emulator, LinkSnapshot, Network, Node, Profile};
+use std::fs::File;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The port of all sockets.
+pub(crate) const PORT: u16 = 7000;
+/// How long anything may take before the test fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The address of a host.
+pub(crate) const fn address(host: usize) -> Ipv4Addr {
+    Ipv4Addr::from_bits(0x0a4d_0001 + host as u32)
+}
+
+/// Where a host's socket is.
+pub(crate) fn socket_address(host: usize) -> SocketAddr {
+    (address(host), PORT).into()
+}
+
+/// The result of a system call.
+pub(crate) fn check(result: i32) -> io::Result<()> {
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Namespaces with an emulated network between them.
+pub(crate) struct Bed {
+    namespaces: Vec<File>,
+    pub(crate) emulator: Emulator,
+    names: Vec<String>,
+}
+
+impl Bed {
+    /// As many hosts as given names, all using TCP Reno.
+    pub(crate) fn new(tun: &Path, names: &[String], links: Vec<(usize, usize, Profile)>) -> Self {
+        let options = DeviceOptions {
+            tun: tun.to_owned(),
+            congestion: Some("reno".to_owned()),
+            ..DeviceOptions::default()
+        };
+        let (mut namespaces, mut nodes) = (Vec::new(), Vec::new());
+        for (host, name) in names.iter().enumerate() {
+            let made = thread::scope(|scope| {
+                let made = scope.spawn(|| -> io::Result<_> {
+                    // SAFETY: unshare takes an integer only and affects this short-lived thread alone.
+                    check(unsafe { libc::unshare(libc::CLONE_NEWNET) })?;
+                    let namespace = File::open("/proc/thread-self/ns/net")?;
+                    let device = Device::create("net0", address(host), 16, &options).expect("a device");
+                    Ok((namespace, device))
+                });
+                made.join().expect("no panic")
+            });
+            let (namespace, device) = made.expect("a namespace");
+            assert_eq!(device.warnings(), [""; 0], "all that was asked for is granted");
+            assert_eq!(device.congestion(), "reno");
+            namespaces.push(namespace);
+            nodes.push(Node { name: name.clone(), address: address(host), device });
+        }
+        let emulator = Emulator::start(Network { nodes, links, seed: 20_260_101 }).unwrap();
+        Self { namespaces, emulator, names: names.to_vec() }
+    }
+
+    /// Runs `work` on a thread inside the namespace of `host`.
+    pub(crate) fn inside<T: Send>(&self, host: usize, work: impl FnOnce() -> T + Send) -> T {
+        let namespace = &self.namespaces[host];
+        thread::scope(|scope| {
+            let thread = scope.spawn(move || {
+                // SAFETY: the descriptor is open for the call; only this short-lived thread moves.
+                check(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }).unwrap();
+                work()
+            });
+            thread.join().expect("no panic")
+        })
+    }
+
+    /// A datagram socket of a host.
+    pub(crate) fn udp(&self, host: usize) -> UdpSocket {
+        let socket = self.inside(host, || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, PORT)).unwrap());
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket
+    }
+
+    /// The account of a link since the start, once all that entered has left and at least `packets` entered.
+    pub(crate) fn settled(&self, source: usize, destination: usize, packets: u64) -> LinkSnapshot {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let snapshot = self.emulator.snapshot();
+            let wanted = |link: &&LinkSnapshot| {
+                (link.source.as_str(), link.destination.as_str())
+                    == (self.names[source].as_str(), self.names[destination].as_str())
+            };
+            let link = snapshot.links.iter().find(wanted).expect("a link");
+            if link.entered.packets >= packets && link.queued.packets == 0 {
+                return link.clone();
+            }
+            assert!(Instant::now() < deadline, "{packets} packets expected: {link:?}");
+            thread::yield_now();
+        }
+    }
+
+    /// A connection between two hosts: the sending end and the receiving end.
+    pub(crate) fn stream(&self, from: usize, to: usize) -> (TcpStream, TcpStream) {
+        let listener = self.inside(to, || TcpListener::bind(socket_address(to)).unwrap());
+        let sender = self.inside(from, || TcpStream::connect_timeout(&socket_address(to), PATIENCE).unwrap());
+        let (receiver, _) = listener.accept().unwrap();
+        sender.set_write_timeout(Some(PATIENCE)).unwrap();
+        receiver.set_read_timeout(Some(PATIENCE)).unwrap();
+        (sender, receiver)
+    }
+}

@@ -86,7 +86,7 @@ fn separate(control: &mut Control) -> Result<Option<Separated>, Trouble> {
         }
         made => {
             made.map_err(Trouble::step(Right::Namespaces, "unshare(NEWNS|NEWPID|NEWIPC|NEWUTS)"))?;
-            false
+            in_user_namespace()?
         }
     };
     // Nothing that is mounted from here on may show outside.
@@ -94,6 +94,14 @@ fn separate(control: &mut Control) -> Result<Option<Separated>, Trouble> {
         .map_err(Trouble::step(Right::Mount, "making mounts private"))?;
     let (alive, alive_end) = io::pipe().map_err(Trouble::failed("making a pipe"))?;
     Ok(Some(Separated { order, rights: Rights { user_namespace }, alive, alive_end }))
+}
+
+/// Whether root here is not the machine's, as in a container without root: the first user namespace maps every number
+/// to itself.
+fn in_user_namespace() -> Result<bool, Trouble> {
+    let map =
+        fs::read_to_string("/proc/self/uid_map").map_err(Trouble::failed("reading /proc/self/uid_map"))?;
+    Ok(!map.split_whitespace().eq(["0", "0", "4294967295"]))
 }
 
 /// Enters a user namespace in which this user is root.

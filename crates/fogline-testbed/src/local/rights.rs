@@ -70,8 +70,8 @@ impl MissingRight {
 /// What the machine was found to allow.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rights {
-    /// Whether a user namespace is needed because the user is not root. Tasks then run as a root who cannot change
-    /// files that belong to others, though he can replace them.
+    /// Whether hosts live in a user namespace, because the user is not root, or only root of a container. Tasks then run
+    /// as a root who cannot change files that belong to others, though he can replace them.
     pub user_namespace: bool,
 }
 

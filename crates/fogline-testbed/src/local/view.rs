@@ -11,8 +11,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Overlays per host; what would need more is hidden.
-const OVERLAYS_MAX: usize = 64;
+/// Overlays per host; what would need more is hidden. A machine usually needs a dozen; one that has mounts below
+/// `/var/lib`, as for containers, needs one for each neighbour of theirs.
+const OVERLAYS_MAX: usize = 256;
 /// Parts per host, for directories that have mounts far below.
 const PARTS_MAX: usize = 4096;
 /// How deep mounts are looked for.
@@ -20,8 +21,9 @@ const DEPTH_MAX: usize = 6;
 /// Files next to mounts are copied up to this size, and bound read-only above.
 const COPY_BYTES_MAX: u64 = 1 << 20;
 
-/// Entries of the root that every host has for itself.
-const OWN: [&str; 8] = ["proc", "sys", "dev", "tmp", "run", "root", "home", "lost+found"];
+/// Entries of the root that every host has for itself, or that are of no use to it: snaps run in a confinement that
+/// they set up on the machine.
+const OWN: [&str; 9] = ["proc", "sys", "dev", "tmp", "run", "root", "home", "lost+found", "snap"];
 /// File systems whose files a host may see. Others belong to the kernel, to a desktop session, or to a far machine
 /// that may not answer.
 const SEEN: [&str; 13] = [

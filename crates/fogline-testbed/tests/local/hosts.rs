@@ -59,8 +59,18 @@ pub(crate) fn keep_their_files_to_themselves(setting: &Setting) {
         succeed(one, &format!("mkdir -p {path}/deep && echo one > {path}/deep/file"));
         assert_eq!(shell(two, &format!("test -e {path}")).0, 1, "{path} shows on the other host");
         assert!(!Path::new(&path).exists(), "{path} shows on the machine");
-        // Removing and making again takes the marks that overlays keep in extended attributes.
-        assert_eq!(succeed(one, &format!("rm -r {path} && mkdir {path} && ls {path}")), "");
+    }
+    // Removing a directory of the machine and making it again takes marks that overlays keep in extended attributes.
+    let replaced = ["/usr/local/src", "/usr/local/games"];
+    for path in replaced.into_iter().filter(|path| Path::new(path).is_dir()) {
+        let again = format!(
+            "rm -r {path} && mkdir {path} && touch {path}/new && mv {path} {path}-moved && mkdir {path}"
+        );
+        assert_eq!(succeed(one, &format!("{again} && ls {path}; ls {path}-moved")), "new");
+        assert!(
+            Path::new(path).is_dir()
+                && shell(two, &format!("test -d {path} && ! test -e {path}-moved")).0 == 0
+        );
     }
     let accounts = fs::read_to_string("/etc/passwd").unwrap();
     succeed(one, "echo changed:x:1:1::/:/bin/sh >> /etc/passwd && sed -i s/changed/again/ /etc/passwd");

@@ -144,7 +144,7 @@ pub(super) fn stat(path: &Path) -> Result<Option<FileStat>, Failure> {
 pub(super) fn make_directory(path: &Path, mode: Option<u32>) -> Result<Put, Failure> {
     let existing = fs::metadata(path).ok().filter(fs::Metadata::is_dir);
     if existing.is_none() {
-        fs::create_dir_all(path).at("make directory", path)?;
+        make_whole(path)?;
     }
     let wrong = mode.filter(|mode| existing.as_ref().is_none_or(|it| it.mode() & 0o7777 != *mode));
     if let Some(mode) = wrong {
@@ -212,9 +212,18 @@ fn create_beside(destination: &Path) -> Result<PathBuf, Failure> {
 
 fn make_parents(destination: &Path) -> Result<(), Failure> {
     match destination.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        Some(parent) => fs::create_dir_all(parent).at("make directory", parent),
+        Some(parent) => make_whole(parent),
         None => Ok(()),
     }
+}
+
+/// Makes a directory with its parents. That something else is there already is told as what it is.
+fn make_whole(path: &Path) -> Result<(), Failure> {
+    let made = fs::create_dir_all(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => io::Error::from_raw_os_error(libc::ENOTDIR),
+        _ => error,
+    });
+    made.at("make directory", path)
 }
 
 fn settle(temporary: &Path, destination: &Path, mode: u32) -> Result<(), Failure> {

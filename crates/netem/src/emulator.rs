@@ -98,7 +98,9 @@ impl Emulator {
                     device.transmit_dropped = drops.transmit;
                     device.receive_dropped = drops.receive;
                 }
-                Err(error) => device.failure = Some(format!("can't read its counters: {error}")),
+                Err(error) => {
+                    device.failure.get_or_insert_with(|| format!("can't read its counters: {error}"));
+                }
             }
         }
         last.clone()

@@ -229,3 +229,70 @@ impl Snapshot {
         doubts
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lateness(values: &[(u64, u64)]) -> Lateness {
+        let max = values.last().map_or(0, |(value, _)| *value);
+        Lateness::from_buckets(values.to_vec(), max)
+    }
+
+    fn snapshot(delay_ns: u64, late: &[(u64, u64)]) -> Snapshot {
+        let entered = Tally { packets: 10, bytes: 1000 };
+        let link = LinkSnapshot { delay_ns, entered, ..LinkSnapshot::default() };
+        let device = DeviceSnapshot { node: "fog".to_owned(), ..DeviceSnapshot::default() };
+        Snapshot {
+            elapsed_s: 10.0,
+            cpu_s: 1.0,
+            lateness: lateness(late),
+            links: vec![link],
+            devices: vec![device],
+            ..Snapshot::default()
+        }
+    }
+
+    #[test]
+    fn percentiles_are_of_the_counted_packets() {
+        let lateness = lateness(&[(10, 90), (20, 9), (30, 1)]);
+        assert_eq!((lateness.count, lateness.p50_ns, lateness.p90_ns), (100, 10, 10));
+        assert_eq!((lateness.p99_ns, lateness.p999_ns, lateness.max_ns), (20, 30, 30));
+        assert_eq!(Lateness::from_buckets(Vec::new(), 0), Lateness::default());
+    }
+
+    #[test]
+    fn a_difference_forgets_what_came_before() {
+        let earlier = lateness(&[(10, 5), (5_000_000, 3)]);
+        let later = lateness(&[(10, 9), (40, 4), (5_000_000, 3)]);
+        assert_eq!(later.since(&earlier), lateness(&[(10, 4), (40, 4)]));
+    }
+
+    #[test]
+    fn a_kept_word_raises_no_doubt() {
+        assert_eq!(snapshot(0, &[(900_000, 100)]).doubts(), [""; 0]);
+        assert_eq!(snapshot(50_000_000, &[(2_400_000, 100)]).doubts(), [""; 0], "5 % of 50 ms are 2.5 ms");
+    }
+
+    #[test]
+    fn each_broken_promise_is_named() {
+        let late = snapshot(50_000_000, &[(10, 98), (2_600_000, 2)]);
+        assert_eq!(late.doubts(), ["packets left late: p99 2.60 ms, bound 2.50 ms"]);
+        let mut broken = snapshot(0, &[]);
+        broken.cpu_s = 9.5;
+        broken.links[0].memory_dropped.packets = 4;
+        broken.devices[0].transmit_dropped = 7;
+        broken.devices[0].failure = Some("gone".to_owned());
+        broken.failure = Some("the worker has ended".to_owned());
+        assert_eq!(
+            broken.doubts(),
+            [
+                "the emulator failed: the worker has ended",
+                "4 packets dropped because too much was in flight",
+                "7 frames dropped at the device of fog",
+                "the device of fog failed: gone",
+                "the emulator used 95 % of a core",
+            ]
+        );
+    }
+}

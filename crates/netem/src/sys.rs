@@ -226,3 +226,34 @@ pub(crate) fn thread_cpu_nanos() -> u64 {
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn both_timers_wait_for_input_and_for_deadlines() {
+        for fallback in [false, true] {
+            let mut poller = Poller::new(4).unwrap();
+            if fallback && poller.timer.is_none() {
+                poller.use_timer().unwrap();
+            }
+            let counter = event_counter().unwrap();
+            poller.add(counter.as_raw_fd(), 7).unwrap();
+            let mut ready = vec![1, 2, 3];
+            poller.wait(Some(0), &mut ready).unwrap();
+            assert!(ready.is_empty());
+            poller.wait(Some(200_000), &mut ready).unwrap();
+            assert!(ready.is_empty(), "{} ran out", poller.timer_name());
+            (&counter).write_all(&1_u64.to_ne_bytes()).unwrap();
+            for timeout_ns in [None, Some(0), Some(60_000_000_000)] {
+                poller.wait(timeout_ns, &mut ready).unwrap();
+                assert_eq!(ready, [7], "{}", poller.timer_name());
+            }
+            poller.remove(counter.as_raw_fd()).unwrap();
+            poller.wait(Some(1), &mut ready).unwrap();
+            assert!(ready.is_empty());
+        }
+    }
+}

@@ -6,11 +6,12 @@
 #![allow(clippy::print_stderr, reason = "says what it skips and what it measured")]
 
 mod bed;
+mod rights;
 
 use bed::{Bed, PATIENCE, PORT, address, check, socket_address};
-use netem::{Device, DeviceError, DeviceOptions, Profile, Snapshot};
+use netem::{Profile, Snapshot};
 use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
@@ -352,34 +353,31 @@ fn in_a_user_namespace() {
     judge(Path::new(&tun));
 }
 
+/// A device taken away is reported, and the others go on.
 #[test]
-fn missing_rights_are_named_with_their_remedy() {
-    let create = |name: &str, prefix_len: u8, tun: &Path| {
-        let options = DeviceOptions { tun: tun.to_owned(), ..DeviceOptions::default() };
-        Device::create(name, address(0), prefix_len, &options).unwrap_err()
-    };
-    let missing = create("net0", 16, Path::new("/nowhere/tun"));
-    assert!(
-        missing.to_string().starts_with("/nowhere/tun is missing: load it with `sudo modprobe tun`"),
-        "{missing}"
-    );
-    let null = Path::new("/dev/null");
-    assert!(create("net 0", 16, null).to_string().starts_with("\"net 0\" can't name a device"));
-    assert!(create("net0", 0, null).to_string().starts_with("prefix length 0 of 10.77.0.1"));
-    assert!(matches!(create("net0", 16, null), DeviceError::Refused { .. }));
-    if !is_root() {
-        let folder = tempfile::tempdir().unwrap();
-        let closed = folder.path().join("tun");
-        std::fs::write(&closed, "").unwrap();
-        std::fs::set_permissions(&closed, PermissionsExt::from_mode(0o000)).unwrap();
-        let forbidden = create("net0", 16, &closed).to_string();
-        assert!(forbidden.contains("sudo chmod 0666"), "{forbidden}");
-        match create("net0", 16, Path::new("/dev/net/tun")) {
-            DeviceError::NoNetAdmin { .. } | DeviceError::TunForbidden { .. } | DeviceError::NoTun { .. } => {
-            }
-            other => panic!("{other}"),
-        }
+fn a_removed_device_is_reported() {
+    let tun = Path::new("/dev/net/tun");
+    if !is_root() || File::options().read(true).write(true).open(tun).is_err() {
+        return eprintln!("skipped: not root, or no /dev/net/tun");
     }
-    let open = File::options().read(true).write(true).open(null);
-    assert_eq!(open.map(|_| ()).map_err(|error| error.kind()), Ok::<(), ErrorKind>(()));
+    let bed = Bed::new(tun, &["a", "b", "c"].map(str::to_owned), Vec::new());
+    let removed = bed.inside(C, || Command::new("ip").args(["link", "delete", "net0"]).status());
+    if !removed.is_ok_and(|status| status.success()) {
+        return eprintln!("skipped: no ip on this machine");
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while bed.emulator.snapshot().devices[C].failure.is_none() {
+        assert!(Instant::now() < deadline, "the loss of a device went unnoticed");
+        thread::yield_now();
+    }
+    let (sender, receiver) = (bed.udp(A), bed.udp(B));
+    sender.send_to(b"on", socket_address(C)).unwrap();
+    sender.send_to(b"on", socket_address(B)).unwrap();
+    assert_eq!(receiver.recv(&mut [0; 8]).unwrap(), 2);
+    let snapshot = bed.emulator.stop();
+    assert!(snapshot.devices[C].refused > 0 && snapshot.devices[B].failure.is_none(), "{snapshot:?}");
+    assert!(
+        snapshot.doubts().iter().any(|doubt| doubt.starts_with("the device of c failed")),
+        "{snapshot:?}"
+    );
 }

@@ -198,7 +198,7 @@ fn aggregate(
             let mut merged = variables.clone();
             if let Some(Value::Object(earlier)) = earlier {
                 let message =
-                    format!("`{name}` is set by two dependencies: the earlier one's values are kept");
+                    format!("`{name}` stands for two services: the values of the first one are kept");
                 findings.warning(
                     &prefix.place,
                     message,

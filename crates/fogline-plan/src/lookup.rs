@@ -56,7 +56,11 @@ fn known(pattern: &str, directory: Directory<'_>) -> String {
     match nearest(pattern, candidates.iter().map(String::as_str)) {
         Some(near) => format!("did you mean `{near}`?"),
         None => {
-            let listed: Vec<&str> = layers.iter().chain(&keys).map(String::as_str).take(LISTED_MAX).collect();
+            // What shares the pattern's first part is the likeliest.
+            let start = pattern.split('.').next().unwrap_or_default().to_lowercase();
+            keys.sort_by_key(|key| key.split('.').next() != Some(start.as_str()));
+            let names = keys.iter().chain(&layers).map(String::as_str);
+            let listed: Vec<&str> = names.take(LISTED_MAX).collect();
             let more = if layers.len() + keys.len() > LISTED_MAX { ", ..." } else { "" };
             format!("there are: {}{more}", listed.join(", "))
         }

@@ -25,10 +25,13 @@ pub(crate) fn read(root: &Node, findings: &mut Findings) -> Option<Definition> {
     let default_engine = default_engine.and_then(|node| text(node, "`default_engine`", findings));
     let node = fields.required("engines", "{embedded: {port: 1883}}", findings)?;
     let map = Fields::open(node, "`engines`", findings)?;
+    if map.pairs().is_empty() {
+        findings.error(&node.place, "`engines` is empty", "for example `embedded: {port: 1883}`".to_owned());
+    }
     let engines: Vec<Engine> =
         map.pairs().iter().filter_map(|(name, node)| engine(name, node, findings)).collect();
     let (service, default_engine) = (service?, default_engine?);
-    if !map.pairs().iter().any(|(name, _)| name.value == default_engine.value) {
+    if !map.pairs().is_empty() && !map.pairs().iter().any(|(name, _)| name.value == default_engine.value) {
         let names: Vec<&str> = map.pairs().iter().map(|(name, _)| name.value.as_str()).collect();
         let message = format!("`{}` is not an engine of `{}`", default_engine.value, service.value);
         findings.error(&default_engine.place, message, hint(&default_engine.value, &names));
@@ -103,9 +106,9 @@ fn role(name: Option<&Spanned<String>>, node: &Node, findings: &mut Findings) ->
         fields.get("hosts").map(|node| choice(node, "placement", &["first", "rest", "all"], findings));
     let placement = match placement {
         None => Placement::All,
-        Some(choice) => match choice?.value {
-            "first" => Placement::First,
-            "rest" => Placement::Rest,
+        Some(choice) => match choice.map(|choice| choice.value) {
+            Some("first") => Placement::First,
+            Some("rest") => Placement::Rest,
             _ => Placement::All,
         },
     };

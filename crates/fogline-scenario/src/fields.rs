@@ -174,7 +174,8 @@ pub(crate) fn list<'a>(node: &'a Node, what: &str, findings: &mut Findings) -> &
     match &node.kind {
         Kind::List(items) => items,
         _ => {
-            refuse(node, what, "a list", findings);
+            let message = format!("{what} must be a list, found {}", node.described());
+            findings.error(&node.place, message, "begin each item with `- `".to_owned());
             &[]
         }
     }

@@ -65,11 +65,10 @@ fn environment(node: &Node, findings: &mut Findings) -> Option<Environment> {
     }
     let fields = Fields::closed(node, "`environment`", &known, findings)?;
     let mut providers = Vec::new();
-    if let Some(name) = fields.get("name").filter(|_| old) {
-        if let Some(name) = choice(name, "provider", &PROVIDERS, findings) {
-            let name = Spanned { value: name.value.to_owned(), place: name.place };
-            providers.push(Provider { name, settings: node.value() });
-        }
+    let old_name = fields.get("name").filter(|_| old);
+    if let Some(name) = old_name.and_then(|name| choice(name, "provider", &PROVIDERS, findings)) {
+        let name = Spanned { value: name.value.to_owned(), place: name.place };
+        providers.push(Provider { name, settings: node.value() });
     }
     for (key, settings) in fields.pairs().iter().filter(|(key, _)| PROVIDERS.contains(&key.value.as_str())) {
         if !settings.is_null() {

@@ -9,6 +9,7 @@
 //! map or a list, `environment: {name: g5k}` or one block per provider. `local: {}` is our own provider. Tasks are
 //! Ansible's, with the modules and keywords that are listed when another one is refused.
 
+mod catalogue;
 mod definition;
 mod definitions;
 mod fields;
@@ -23,6 +24,7 @@ mod scenario;
 mod task;
 mod tasks;
 mod workflow;
+mod workflow_env;
 mod yaml;
 
 pub use definition::{Definition, Engine, EnvDefault, Placement, Role};
@@ -35,6 +37,7 @@ pub use scenario::{
     Scenario, ServiceRequest, WorkflowEntry,
 };
 pub use task::{Job, Task, Until};
+pub use workflow_env::{Configuration, configurations};
 
 /// One of the user's files: its name as shown in diagnostics, and its text.
 #[derive(Clone, Debug, PartialEq, Eq)]

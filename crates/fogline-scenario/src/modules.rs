@@ -1,7 +1,7 @@
-//! The modules a task may name, and their arguments, in Ansible's names
-//! (<https://docs.ansible.com/ansible/2.17/collections/ansible/builtin/>).
+//! Checking a module's arguments against what it takes.
 
 use crate::Spanned;
+use crate::catalogue::MODULES;
 use crate::fields::as_boolean;
 use crate::findings::Findings;
 use crate::nearest::hint;
@@ -16,7 +16,7 @@ pub(crate) enum Takes {
     Whole,
     Number,
     Boolean,
-    /// Octal file mode, `"0644"`.
+    /// File mode: octal, symbolic or `preserve`.
     Mode,
     OneOf(&'static [&'static str]),
     /// A text or a list of texts.
@@ -29,183 +29,12 @@ pub(crate) struct Module {
     pub(crate) name: &'static str,
     /// Whether it takes a free-form text.
     pub(crate) free_form: bool,
-    arguments: &'static [(&'static str, Takes)],
+    pub(crate) arguments: &'static [(&'static str, Takes)],
     /// Other names of arguments: `(alias, name)`.
-    aliases: &'static [(&'static str, &'static str)],
+    pub(crate) aliases: &'static [(&'static str, &'static str)],
     /// Of each group, at least one argument must be given.
-    needs: &'static [&'static [&'static str]],
+    pub(crate) needs: &'static [&'static [&'static str]],
 }
-
-use Takes::{Anything, Boolean, Mode, Number, OneOf, Text, Texts, Whole};
-
-/// All supported modules.
-pub(crate) const MODULES: [Module; 13] = [
-    Module {
-        name: "shell",
-        free_form: true,
-        arguments: &[
-            (Task::FREE_FORM, Text),
-            ("chdir", Text),
-            ("creates", Text),
-            ("removes", Text),
-            ("executable", Text),
-            ("stdin", Text),
-            ("stdin_add_newline", Boolean),
-        ],
-        aliases: &[("cmd", Task::FREE_FORM)],
-        needs: &[&[Task::FREE_FORM]],
-    },
-    Module {
-        name: "command",
-        free_form: true,
-        arguments: &[
-            (Task::FREE_FORM, Text),
-            ("argv", Texts),
-            ("chdir", Text),
-            ("creates", Text),
-            ("removes", Text),
-            ("stdin", Text),
-            ("stdin_add_newline", Boolean),
-        ],
-        aliases: &[("cmd", Task::FREE_FORM)],
-        needs: &[&[Task::FREE_FORM, "argv"]],
-    },
-    Module {
-        name: "copy",
-        free_form: false,
-        arguments: &[
-            ("src", Text),
-            ("content", Anything),
-            ("dest", Text),
-            ("mode", Mode),
-            ("directory_mode", Mode),
-            ("remote_src", Boolean),
-            ("force", Boolean),
-        ],
-        aliases: &[],
-        needs: &[&["src", "content"], &["dest"]],
-    },
-    Module {
-        name: "fetch",
-        free_form: false,
-        arguments: &[
-            ("src", Text),
-            ("dest", Text),
-            ("flat", Boolean),
-            ("fail_on_missing", Boolean),
-            ("validate_checksum", Boolean),
-        ],
-        aliases: &[],
-        needs: &[&["src"], &["dest"]],
-    },
-    Module {
-        name: "file",
-        free_form: false,
-        arguments: &[
-            ("path", Text),
-            ("state", OneOf(&["file", "directory", "absent", "touch", "link", "hard"])),
-            ("src", Text),
-            ("mode", Mode),
-            ("recurse", Boolean),
-            ("force", Boolean),
-        ],
-        aliases: &[("dest", "path"), ("name", "path")],
-        needs: &[&["path"]],
-    },
-    Module {
-        name: "template",
-        free_form: false,
-        arguments: &[("src", Text), ("dest", Text), ("mode", Mode), ("force", Boolean)],
-        aliases: &[],
-        needs: &[&["src"], &["dest"]],
-    },
-    Module {
-        name: "wait_for",
-        free_form: false,
-        arguments: &[
-            ("host", Text),
-            ("port", Whole),
-            ("path", Text),
-            ("state", OneOf(&["started", "stopped", "present", "absent"])),
-            ("timeout", Number),
-            ("delay", Number),
-            ("sleep", Number),
-            ("connect_timeout", Number),
-            ("msg", Text),
-        ],
-        aliases: &[],
-        needs: &[&["port", "path"]],
-    },
-    Module {
-        name: "debug",
-        free_form: false,
-        arguments: &[("msg", Anything), ("var", Text), ("verbosity", Whole)],
-        aliases: &[],
-        needs: &[],
-    },
-    // `set_fact` takes any argument: each one is a variable.
-    Module { name: "set_fact", free_form: false, arguments: &[], aliases: &[], needs: &[] },
-    Module {
-        name: "stat",
-        free_form: false,
-        arguments: &[("path", Text), ("follow", Boolean), ("get_checksum", Boolean)],
-        aliases: &[("dest", "path"), ("name", "path")],
-        needs: &[&["path"]],
-    },
-    Module { name: "fail", free_form: false, arguments: &[("msg", Text)], aliases: &[], needs: &[] },
-    Module {
-        name: "assert",
-        free_form: false,
-        arguments: &[("that", Texts), ("fail_msg", Text), ("success_msg", Text), ("quiet", Boolean)],
-        aliases: &[("msg", "fail_msg")],
-        needs: &[&["that"]],
-    },
-    Module {
-        name: "pause",
-        free_form: false,
-        arguments: &[("seconds", Number), ("minutes", Number)],
-        aliases: &[],
-        needs: &[&["seconds", "minutes"]],
-    },
-];
-
-/// Modules of Ansible that users' workflows name often; refused by name rather than as an unknown word.
-pub(crate) const UNSUPPORTED: [&str; 34] = [
-    "apt",
-    "apt_key",
-    "apt_repository",
-    "archive",
-    "blockinfile",
-    "cron",
-    "dnf",
-    "docker_container",
-    "docker_image",
-    "find",
-    "get_url",
-    "git",
-    "group",
-    "hostname",
-    "include_tasks",
-    "include_vars",
-    "import_tasks",
-    "lineinfile",
-    "meta",
-    "mount",
-    "package",
-    "pip",
-    "raw",
-    "reboot",
-    "replace",
-    "script",
-    "service",
-    "setup",
-    "slurp",
-    "synchronize",
-    "systemd",
-    "unarchive",
-    "uri",
-    "user",
-];
 
 /// Arguments that Ansible extracts from a free-form text; here they must stand under `args:`.
 const EXTRACTED: [&str; 5] = ["chdir=", "creates=", "removes=", "executable=", "stdin="];
@@ -216,11 +45,15 @@ impl Module {
         MODULES.iter().find(|module| module.name == name)
     }
 
-    /// Reads the module's own value (free-form text, `key=value` text or map).
-    pub(crate) fn own_arguments(&self, node: &Node, findings: &mut Findings) -> Vec<(Spanned<String>, Node)> {
+    /// Reads the module's own value: free-form text, `key=value` text or a map. `None` when it is neither (reported).
+    pub(crate) fn own_arguments(
+        &self,
+        node: &Node,
+        findings: &mut Findings,
+    ) -> Option<Vec<(Spanned<String>, Node)>> {
         match &node.kind {
-            Kind::Map(pairs) => pairs.clone(),
-            _ if node.is_null() => Vec::new(),
+            Kind::Map(pairs) => Some(pairs.clone()),
+            _ if node.is_null() => Some(Vec::new()),
             Kind::Scalar { text, .. } if self.free_form => {
                 if let Some(word) =
                     text.split_whitespace().find_map(|w| EXTRACTED.iter().find(|e| w.starts_with(**e)))
@@ -230,31 +63,36 @@ impl Module {
                     findings.error(&node.place, message, format!("write it under `args:` as `{name}: ...`"));
                 }
                 let key = Spanned { value: Task::FREE_FORM.to_owned(), place: node.place.clone() };
-                vec![(key, node.clone())]
+                Some(vec![(key, node.clone())])
             }
             Kind::Scalar { text, .. } => self.pairs(text, &node.place, findings),
             Kind::List(_) => {
                 let message = format!("the arguments of `{}` must be a map, found a list", self.name);
                 findings.error(&node.place, message, None);
-                Vec::new()
+                None
             }
         }
     }
 
     /// `key=value key="a value"`.
-    fn pairs(&self, text: &str, place: &Place, findings: &mut Findings) -> Vec<(Spanned<String>, Node)> {
+    fn pairs(
+        &self,
+        text: &str,
+        place: &Place,
+        findings: &mut Findings,
+    ) -> Option<Vec<(Spanned<String>, Node)>> {
         let mut all = Vec::new();
         for word in words(text) {
             let Some((key, value)) = word.split_once('=').filter(|(key, _)| !key.contains("{{")) else {
                 let message = format!("`{}` takes no free text, found `{}`", self.name, shortened(text));
                 findings.error(place, message, "write the arguments as a map, one per line".to_owned());
-                return Vec::new();
+                return None;
             };
             let value = Kind::Scalar { text: value.to_owned(), plain: true };
             let key = Spanned { value: key.to_owned(), place: place.clone() };
             all.push((key, Node { place: place.clone(), kind: value }));
         }
-        all
+        Some(all)
     }
 
     /// Checks names and types, resolves aliases and reports what is missing.
@@ -321,6 +159,8 @@ fn shown(name: &'static str) -> &'static str {
     if name == Task::FREE_FORM { "cmd" } else { name }
 }
 
+use Takes::{Anything, Boolean, Mode, Number, OneOf, Text, Texts, Whole};
+
 impl Takes {
     /// The value in its type, or what was expected.
     fn read(self, node: &Node) -> Result<Value, String> {
@@ -341,11 +181,16 @@ impl Takes {
             },
             Whole => text.trim().parse::<u64>().map(Value::from).map_err(|_| "a whole number".to_owned()),
             Number => match text.trim().parse::<f64>() {
-                Ok(number) if number.is_finite() && number >= 0.0 => Ok(Value::from(number)),
+                Ok(number) if number.is_finite() && number >= 0.0 => {
+                    Ok(text.trim().parse::<u64>().map_or_else(|_| Value::from(number), Value::from))
+                }
                 _ => Err("a number of zero or more".to_owned()),
             },
             Boolean => as_boolean(node).map(Value::Bool).ok_or_else(|| "true or false".to_owned()),
-            Mode => octal(text).map(Value::String).ok_or_else(|| "an octal mode such as \"0644\"".to_owned()),
+            Mode => {
+                let mode = octal(text).or_else(|| symbolic(text));
+                mode.map(Value::String).ok_or_else(|| "a mode such as \"0644\" or u+x".to_owned())
+            }
             OneOf(choices) => {
                 let found = choices.iter().find(|choice| **choice == text);
                 found.map(|choice| Value::from(*choice)).ok_or_else(|| choices.join(" | "))
@@ -354,7 +199,13 @@ impl Takes {
     }
 }
 
-/// `0644`, `644` in quotes or `u=rw`-free octal text; a plain `644` means decimal to Ansible, so the zero is asked for.
+/// `u+x`, `go-w`, `u=rw,g=r`, or `preserve`.
+fn symbolic(text: &str) -> Option<String> {
+    let clauses = text.contains(['+', '-', '=']) && text.chars().all(|c| "ugoa+-=rwxXst,".contains(c));
+    (clauses || text == "preserve").then(|| text.to_owned())
+}
+
+/// `0644`, `644` or `0o644`, as written with four digits.
 fn octal(text: &str) -> Option<String> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
     let fine = (3..=5).contains(&digits.len()) && digits.chars().all(|c| c.is_digit(8));
@@ -404,8 +255,9 @@ mod tests {
         assert_eq!(octal("0644").as_deref(), Some("0644"));
         assert_eq!(octal("755").as_deref(), Some("0755"));
         assert_eq!(octal("0o755").as_deref(), Some("0755"));
-        for bad in ["0999", "u=rw", "64", "", "0x1"] {
-            assert_eq!(octal(bad), None, "{bad}");
+        for bad in ["0999", "rwx", "64", "", "0x1"] {
+            assert_eq!(octal(bad).or_else(|| symbolic(bad)), None, "{bad}");
         }
+        assert_eq!(symbolic("u=rw,g+r").as_deref(), Some("u=rw,g+r"));
     }
 }

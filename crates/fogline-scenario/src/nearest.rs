@@ -8,8 +8,15 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .into_iter()
         .map(|candidate| (distance(&word.to_lowercase(), &candidate.to_lowercase()), candidate))
         .filter(|(edits, candidate)| *edits <= limit && *edits < candidate.chars().count())
+        .filter(|(edits, candidate)| *edits == 1 || same_start(word, candidate))
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
+}
+
+/// Whether both begin with the same letter; slips of two keys seldom hit the first one.
+fn same_start(a: &str, b: &str) -> bool {
+    let first = |text: &str| text.chars().next().map(|c| c.to_ascii_lowercase());
+    first(a) == first(b)
 }
 
 /// The hint for an unknown `word`: the nearest candidate, or all of them.
@@ -51,6 +58,7 @@ mod tests {
         assert_eq!(nearest("nodes", ["roles", "name"]), None);
         assert_eq!(nearest("KAFKA", ["Kafka"]), Some("Kafka"));
         assert_eq!(nearest("zookeeper", ["leader", "broker"]), None);
+        assert_eq!(nearest("source", ["force", "src"]), None);
         assert_eq!(nearest("", ["a"]), None);
         assert_eq!(hint("xyz", &["fog", "edge"]), "one of: fog, edge");
     }

@@ -17,13 +17,13 @@ pub(crate) fn read(root: &Node, findings: &mut Findings) -> Vec<NetworkRule> {
 }
 
 fn rule(node: &Node, findings: &mut Findings) -> Option<NetworkRule> {
-    if let Kind::Map(pairs) = &node.kind {
-        if let Some((key, _)) = pairs.iter().find(|(key, _)| key.value.starts_with("default_")) {
-            let message = format!("`{}` is of an old dialect", key.value);
-            let hint = "write one rule per pair of layers: {src, dst, delay, rate, loss}".to_owned();
-            findings.error(&key.place, message, hint);
-            return None;
-        }
+    if let Kind::Map(pairs) = &node.kind
+        && let Some((key, _)) = pairs.iter().find(|(key, _)| key.value.starts_with("default_"))
+    {
+        let message = format!("`{}` is of an old dialect", key.value);
+        let hint = "write one rule per pair of layers: {src, dst, delay, rate, loss}".to_owned();
+        findings.error(&key.place, message, hint);
+        return None;
     }
     let fields = Fields::closed(node, "a network rule", &KEYS, findings)?;
     let mut end = |key, example| {

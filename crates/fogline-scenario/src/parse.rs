@@ -35,13 +35,13 @@ pub fn parse(sources: &Sources) -> (Option<Scenario>, Vec<Diagnostic>) {
     (scenario, findings.sorted())
 }
 
-enum Tree {
+pub(crate) enum Tree {
     Node(yaml::Node),
     Empty(Place),
     Refused,
 }
 
-fn tree(source: &Source, findings: &mut Findings) -> Tree {
+pub(crate) fn tree(source: &Source, findings: &mut Findings) -> Tree {
     let file: Arc<str> = Arc::from(source.name.as_str());
     match yaml::read(&file, &source.text, findings) {
         yaml::Read::Root(root) => Tree::Node(root),

@@ -1,8 +1,9 @@
 //! Tasks: one module, its arguments and the keywords around it.
 
+use crate::catalogue::{MODULES, UNSUPPORTED};
 use crate::fields::{Fields, boolean, identifier, list, text, whole};
 use crate::findings::Findings;
-use crate::modules::{MODULES, Module, UNSUPPORTED};
+use crate::modules::Module;
 use crate::nearest::nearest;
 use crate::yaml::{Kind, Node};
 use crate::{Job, Spanned, Task, Until};
@@ -89,7 +90,7 @@ fn task(node: &Node, findings: &mut Findings) -> Option<Task> {
     let environment = environment(&fields, findings);
     let vars = vars(&fields, findings).into_iter().collect();
     let (name_of_module, own) = found?;
-    let mut given = name_of_module.1.own_arguments(own, findings);
+    let mut given = name_of_module.1.own_arguments(own, findings)?;
     if let Some(args) = fields.get("args").and_then(|node| Fields::open(node, "`args`", findings)) {
         given.extend(args.pairs().iter().cloned());
     }

@@ -93,7 +93,8 @@ fn keys(fields: &Fields<'_>, findings: &mut Findings) {
             findings.error(&key.place, format!("the play keyword `{word}` is not supported"), hint);
         } else if !KEYS.contains(&word) && !NO_EFFECT.contains(&word) {
             let message = format!("unknown key `{word}` in a workflow entry");
-            findings.error(&key.place, message, hint(word, &KEYS));
+            let known: Vec<&str> = KEYS.iter().chain(&NO_EFFECT).copied().collect();
+            findings.error(&key.place, message, hint(word, &known));
         }
     }
 }
@@ -131,7 +132,7 @@ fn grouping(node: &Node, fields: &Fields<'_>, findings: &mut Findings) -> Option
         "asarray" => {
             let info = fields
                 .get("array_info")
-                .map(|node| choice(node, "array_info", &["id", "hostname"], findings));
+                .map(|node| choice(node, "value of `array_info`", &["id", "hostname"], findings));
             match info {
                 None => Grouping::AsArray(ArrayInfo::Id),
                 Some(info) => {

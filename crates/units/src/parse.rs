@@ -47,7 +47,8 @@ pub(crate) fn scaled(
     let plain = number.starts_with(|c: char| c.is_ascii_digit() || c == '.')
         && number.chars().all(|c| c.is_ascii_digit() || c == '.');
     if number.starts_with('-') {
-        return Err(ParseError::new(what, text, format!("a {what} of zero or more, for example {example}")));
+        let least = if what == "rate" { "above zero" } else { "of zero or more" };
+        return Err(ParseError::new(what, text, format!("a {what} {least}, for example {example}")));
     }
     let value = number.parse::<f64>().ok().filter(|_| plain).ok_or_else(refused)? * scale;
     if value > 9e18 {

@@ -38,8 +38,13 @@
 //! before it starts any thread.
 
 mod local;
+mod measure;
 mod sys;
 
 pub use local::lab::lab_main;
 pub use local::rights::{MissingRight, Right, Rights, probe_rights, probe_rights_with};
 pub use local::{LocalOptions, LocalTestbed, TestbedError};
+pub use measure::{
+    DelayMeasurement, LossMeasurement, MeasureOptions, RateMeasurement, RateProbe, RuleMeasurement, Verdict,
+    measure,
+};

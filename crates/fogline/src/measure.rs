@@ -22,3 +22,18 @@ pub(crate) fn measure(
     }
     Ok(())
 }
+
+fn event(measured: &RuleMeasurement) -> NetworkMeasured {
+    NetworkMeasured {
+        rule: measured.rule.clone(),
+        source: measured.source.clone(),
+        destination: measured.destination.clone(),
+        delay_ms_asked: measured.delay.asked_ms,
+        delay_ms: measured.delay.one_way_ms_p50,
+        rate_bits_per_s_asked: measured.rate.asked_bits_per_s,
+        rate_bits_per_s: measured.rate.measured_bits_per_s.map(|rate| rate.round() as u64),
+        loss_asked: measured.loss.asked,
+        loss: measured.loss.measured,
+        agrees: measured.agrees(),
+    }
+}

@@ -117,7 +117,7 @@ fn command_rows(commands: &[PlannedCommand]) -> Vec<Vec<String>> {
                 (hosts, 1) => format!("{hosts} hosts"),
                 (hosts, items) => format!("{hosts} hosts x {items}"),
             };
-            vec![first.phase.clone(), where_to, first.module.clone(), first.rendered.replace('\n', " ")]
+            vec![first.phase.to_string(), where_to, first.module.clone(), first.rendered.replace('\n', " ")]
         })
         .collect()
 }

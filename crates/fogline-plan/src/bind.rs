@@ -3,9 +3,10 @@
 use crate::cycle::{Depends, report_cycles};
 use crate::lookup::look_up;
 use crate::selector::Directory;
-use crate::{Binding, Entry, EntryHost, Service, Variables};
+use crate::{Binding, Entry, EntryHost, HostId, Service, Variables};
 use fogline_scenario::{ArrayInfo, Dependency, Findings, Grouping, WorkflowEntry};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Variables that the runner or the template language sets itself.
 const RESERVED: [&str; 14] = [
@@ -96,6 +97,9 @@ fn check_prefixes(entry: &WorkflowEntry, findings: &mut Findings) {
     }
 }
 
+/// Most services that the hosts of one entry may be given by one dependency, each host's counted.
+const BOUND_MAX: usize = 1_000_000;
+
 /// Adds one dependency's bindings to the hosts.
 fn apply(
     dependency: &Dependency,
@@ -107,6 +111,12 @@ fn apply(
     let prefix = &dependency.prefix.value;
     let value = |service: usize| Value::Object(directory.services[service].variables.clone());
     let grouping = dependency.grouping;
+    let all = matches!(grouping, Grouping::Aggregate | Grouping::AsArray(_));
+    if all && hosts.len().saturating_mul(services.len()) > BOUND_MAX {
+        let message = format!("{} hosts would be given {} services each", hosts.len(), services.len());
+        findings.error(&dependency.place, message, "narrow `hosts` or `service_selector`".to_owned());
+        return;
+    }
     match grouping {
         Grouping::RoundRobin => {
             if hosts.iter().map(|host| host.service).eq(services.iter().copied()) {
@@ -150,12 +160,14 @@ fn match_addresses(
     findings: &mut Findings,
 ) {
     let mut dropped = Vec::new();
+    let on: BTreeMap<HostId, usize> =
+        services.iter().map(|service| (directory.services[*service].host, *service)).collect();
     hosts.retain_mut(|host| {
-        let own = services.iter().find(|service| directory.services[**service].host == host.host);
+        let own = on.get(&host.host).copied();
         match own {
             Some(service) => {
-                let value = Value::Object(directory.services[*service].variables.clone());
-                host.set(&dependency.prefix.value, dependency.grouping, vec![*service], value);
+                let value = Value::Object(directory.services[service].variables.clone());
+                host.set(&dependency.prefix.value, dependency.grouping, vec![service], value);
             }
             None => dropped.push(directory.hosts[host.host.0].name.as_str()),
         }

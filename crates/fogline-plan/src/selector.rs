@@ -278,6 +278,16 @@ fn in_set(mut set: &[char], c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn globs_agree_with_regular_expressions(pattern in "[ab.*?]{0,8}", name in "[ab.]{0,8}") {
+            let translated = pattern.replace('.', "\\.").replace('*', ".*").replace('?', ".");
+            let regex = Regex::new(&format!("^(?:{translated})$")).expect("a translated glob");
+            prop_assert_eq!(glob(&pattern, &name), regex.is_match(&name));
+        }
+    }
 
     fn glob(pattern: &str, name: &str) -> bool {
         matches_glob(&pattern.chars().collect::<Vec<_>>(), &name.chars().collect::<Vec<_>>())

@@ -323,6 +323,26 @@ layers:
 }
 
 #[test]
+fn large_scenarios_are_planned_and_absurd_bindings_are_refused() {
+    let layers = "environment: {local: {}}\nlayers: [{name: l, services: [{name: x, quantity: 60000}]}]";
+    let workflow = |grouping| {
+        format!(
+            "- hosts: l\n  depends_on: {{service_selector: \"l.*[0:29999]\", grouping: {grouping}, prefix: p}}\n  launch: [{{shell: ls}}]\n"
+        )
+    };
+    let (plan, _) = planned(layers, "", &workflow("address_match"));
+    let plan = plan.unwrap();
+    assert_eq!(plan.entries[0].hosts.len(), 30_000);
+    assert_eq!(plan.hosts[59_999].address.to_string(), "10.99.234.96");
+    let (plan, findings) = planned(layers, "", &workflow("asarray"));
+    assert!(plan.is_none());
+    assert!(findings[0].message.contains("60000 hosts would be given 30000 services each"), "{findings:?}");
+    let (plan, findings) = planned(layers, "networks: [{src: l, dst: l, delay: 1ms}]", "");
+    assert!(plan.is_none());
+    assert!(findings[0].message.contains("more than 1000000 pairs"), "{findings:?}");
+}
+
+#[test]
 fn more_hosts_than_addresses_are_refused_before_any_is_made() {
     let layers = "environment: {local: {}}\nlayers: [{name: l, services: [{name: x, quantity: 1000000, repeat: 1000000}]}]";
     let (plan, findings) = planned(layers, "", "");

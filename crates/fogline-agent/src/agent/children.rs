@@ -31,6 +31,8 @@ pub(super) struct Children {
 struct Table {
     /// Process groups that were started and whose leader has not been collected.
     groups: HashSet<i32>,
+    /// Set when the agent ends: nothing is started any more, though requests may still wait.
+    closed: bool,
     /// As pid 1: ended children whose status nobody has collected.
     ended: HashMap<i32, ExitStatus>,
 }
@@ -77,6 +79,9 @@ impl Children {
     /// Starts `command` in a process group of its own (which the caller has asked for with `process_group(0)`).
     pub(super) fn spawn(&self, command: &mut Command) -> io::Result<Process> {
         let mut table = self.locked();
+        if table.closed {
+            return Err(io::Error::other("the agent is about to end"));
+        }
         let mut child = command.spawn()?;
         let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
         let descriptor = match process::open_pid(pid) {
@@ -116,9 +121,11 @@ impl Children {
         }
     }
 
-    /// Kills every group that is left, when the agent ends.
+    /// Kills every group that is left, when the agent ends, and starts no more.
     pub(super) fn kill_all(&self) {
-        for group in self.locked().groups.drain() {
+        let mut table = self.locked();
+        table.closed = true;
+        for group in table.groups.drain() {
             let _ = process::signal_group(group, process::SIGKILL);
         }
     }

@@ -109,6 +109,9 @@ impl Client {
     /// Writes one line of samples per `interval` into `csv` on the host, until the agent ends or
     /// [`Client::stop_samples`]. The columns are [`SAMPLE_COLUMNS`](crate::SAMPLE_COLUMNS).
     ///
+    /// `/proc/stat` speaks of the whole machine, also inside a namespace, so CPU and memory are sums over the processes
+    /// in the host's `/proc`.
+    ///
     /// # Errors
     /// When the file cannot be made, samples are already taken, or the agent is gone.
     pub fn start_samples(&self, csv: &Path, interval: Duration) -> Result<(), AgentError> {

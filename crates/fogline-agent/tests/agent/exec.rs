@@ -1,5 +1,7 @@
 use crate::{Guest, is_alive, until};
-use fogline_agent::{AgentError, ExecRequest, ExecResult, Exit};
+use fogline_agent::{AgentError, Client, ExecRequest, ExecResult, Exit, Role, serve};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 fn shell(script: &str) -> ExecRequest {
@@ -124,22 +126,18 @@ fn a_hundred_commands_at_once_all_run() {
 
 #[test]
 fn what_runs_is_killed_when_the_runner_goes() {
-    let guest = Guest::start();
-    let pid_file = guest.path().join("pid");
-    let client = guest.client.clone();
+    let folder = tempfile::tempdir().unwrap();
+    let pid_file = folder.path().join("pid");
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let agent = std::thread::spawn(move || serve(theirs, Role::Guest));
+    let client = Client::new(ours.try_clone().unwrap(), "guest").unwrap();
     let request = shell(&format!("echo $$ > {0}.new; mv {0}.new {0}; exec sleep 1000", pid_file.display()));
-    std::thread::scope(|scope| {
-        let run = scope.spawn(move || client.exec(&request));
-        until("the command's start", || pid_file.exists());
-        let pid: i32 = std::fs::read_to_string(&pid_file).unwrap().trim().parse().unwrap();
-        assert!(is_alive(pid));
-        // The client in the thread still waits, so it is the agent that must be asked to end: by a bad stream end.
-        assert!(guest.client.exec(&shell(&format!("kill -TERM -{pid}"))).unwrap().exit.is_success());
-        assert_eq!(run.join().unwrap().unwrap().exit, Exit::Signal(15));
-    });
-    let job = fogline_agent::JobRequest { label: "left".to_owned(), exec: shell("sleep 1000") };
-    let id = guest.client.start_job(&job).unwrap();
-    let pid = guest.client.job(id).unwrap().pid;
-    guest.end();
-    until("the job's end", || !is_alive(pid));
+    let run = std::thread::spawn(move || client.exec(&request));
+    until("the command's start", || pid_file.exists());
+    let pid: i32 = std::fs::read_to_string(&pid_file).unwrap().trim().parse().unwrap();
+    assert!(is_alive(pid));
+    ours.shutdown(Shutdown::Both).unwrap();
+    assert!(matches!(run.join().unwrap(), Err(AgentError::Lost { .. })));
+    agent.join().unwrap().unwrap();
+    until("the command's end", || !is_alive(pid));
 }

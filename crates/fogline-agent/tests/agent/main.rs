@@ -1,4 +1,9 @@
 //! The agent as its users see it: through a client, over a socket pair.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test program, though clippy sees that of `#[test]` only"
+)]
 
 mod exec;
 mod files;

@@ -61,9 +61,7 @@ fn loss_probes_count_every_packet_of_every_flow() {
 }
 
 #[test]
-fn drops_of_the_receiver_are_told_apart() {
-    // A receiver that is too slow is hard to make; a port that closes early is not. The packets after the report are
-    // the sender's loss, not the report's.
+fn a_report_closes_its_port() {
     let (near, far) = (Guest::start(), Guest::start());
     let port = listen(&far);
     let report = far.client.probe_report(&port, Duration::ZERO).unwrap();

@@ -3,8 +3,7 @@
 use crate::modules::Module;
 use crate::template::scope::Scope;
 use crate::template::{Engine, TemplateError};
-use crate::{freeform, suggest};
-use fogline_scenario::{Place, Spanned, Task};
+use fogline_scenario::{Place, Task};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -34,34 +33,6 @@ pub(crate) struct Args {
     args: Vec<Arg>,
 }
 
-/// The arguments of `task` as written, with a one-line form taken apart.
-pub(crate) fn written(task: &Task, module: &Module) -> Result<Vec<(String, Spanned<Value>)>, ArgError> {
-    let mut args = Vec::new();
-    for (name, argument) in &task.args {
-        let Some(text) = argument.value.as_str().filter(|_| name == Task::FREE_FORM) else {
-            args.push((name.clone(), argument.clone()));
-            continue;
-        };
-        let spanned = |value: String| Spanned { value: Value::String(value), place: argument.place.clone() };
-        let pairs = if module.free_form {
-            let (rest, pairs) = freeform::extract(text, module.parameters);
-            args.push((name.clone(), spanned(rest)));
-            pairs
-        } else {
-            freeform::pairs(text).map_err(|word| ArgError {
-                place: argument.place.clone(),
-                message: format!("{} cannot read {word:?}", module.name),
-                hint: Some(format!("write its arguments as a map: {}", suggest::listed(module.parameters))),
-            })?
-        };
-        args.extend(pairs.into_iter().map(|(key, value)| (key, spanned(value))));
-    }
-    for (name, argument) in &args {
-        module.check_parameter(name, &argument.place)?;
-    }
-    Ok(args)
-}
-
 /// A template error at the argument it is in.
 pub(crate) fn template_error(error: TemplateError, place: &Place, of: &str) -> ArgError {
     ArgError { place: place.clone(), message: format!("{of}: {}", error.message), hint: error.hint }
@@ -76,9 +47,9 @@ impl Args {
         scope: &Arc<Scope>,
     ) -> Result<Self, ArgError> {
         let mut args = Vec::new();
-        for (name, argument) in written(task, module)? {
+        for (name, argument) in &task.args {
             scope.take_touched();
-            let of = if name == Task::FREE_FORM { module.name } else { &name };
+            let of = if name == Task::FREE_FORM { module.name } else { name };
             let rendered = engine.deep(&argument.value, scope);
             let known = !scope.take_touched();
             let value = match rendered {
@@ -86,10 +57,10 @@ impl Args {
                     return Err(template_error(error, &argument.place, of));
                 }
                 // The engine stumbled over a stand-in, not over the user's words.
-                Err(_) => argument.value,
+                Err(_) => argument.value.clone(),
                 Ok(value) => value,
             };
-            args.push(Arg { name, value, place: argument.place, known });
+            args.push(Arg { name: name.clone(), value, place: argument.place.clone(), known });
         }
         Ok(Self { module: module.name, place: task.module.place.clone(), args })
     }
@@ -138,19 +109,16 @@ impl Args {
         }
     }
 
-    /// The first of `names` that is given, as text, which must not be empty.
-    pub(crate) fn required_text(&self, names: &[&str]) -> Result<String, ArgError> {
-        for name in names {
-            match self.text(name)? {
-                Some(text) if text.is_empty() => {
-                    return Err(self.error(name, format!("{}: {name} is empty", self.module)));
-                }
-                Some(text) => return Ok(text),
-                None => {}
+    /// The argument as text, which must be given and not be empty.
+    pub(crate) fn required_text(&self, name: &str) -> Result<String, ArgError> {
+        let shown = if name == Task::FREE_FORM { "a command" } else { name };
+        match self.text(name)? {
+            Some(text) if text.is_empty() => {
+                Err(self.error(name, format!("{}: {shown} is empty", self.module)))
             }
+            Some(text) => Ok(text),
+            None => Err(self.error(name, format!("{} needs {shown}", self.module))),
         }
-        let name = if names[0] == Task::FREE_FORM { "a command" } else { names[0] };
-        Err(self.error(names[0], format!("{} needs {name}", self.module)))
     }
 
     /// The argument as a truth value.

@@ -12,6 +12,9 @@ use fogline_plan::{Entry, Phase, Plan};
 use fogline_scenario::{Spanned, Task};
 use std::sync::Arc;
 
+/// Items of one loop on one host whose problems are told.
+const ITEM_PROBLEMS_MAX: usize = 4;
+
 /// What a rehearsal found.
 #[derive(Debug, Default)]
 pub(crate) struct Rehearsed {
@@ -99,9 +102,16 @@ impl OneTask<'_> {
                 self.item(host, module, &scope.with(unknown), Some("<item>".to_owned()), found)
             }
             Items::Each(items) => {
+                let mut problems = 0;
                 for item in &items {
                     let scope = scope.with(item_layer(item));
-                    self.item(host, module, &scope, Some(item_text(item)), found)?;
+                    if let Err(problem) = self.item(host, module, &scope, Some(item_text(item)), found) {
+                        found.problems.push((host.name.clone(), problem));
+                        problems += 1;
+                        if problems == ITEM_PROBLEMS_MAX {
+                            break;
+                        }
+                    }
                 }
                 Ok(())
             }

@@ -38,7 +38,6 @@ mod check;
 mod commands;
 mod context;
 mod dry;
-mod freeform;
 mod modules;
 mod play;
 mod run;

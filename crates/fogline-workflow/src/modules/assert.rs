@@ -4,13 +4,7 @@ use super::{Action, Call, Module, Outcome, Rehearsal, Stop};
 use crate::args::{ArgError, Args};
 use fogline_scenario::Place;
 
-pub(super) const MODULE: Module = Module {
-    name: "assert",
-    parameters: &["fail_msg", "msg", "quiet", "success_msg", "that"],
-    free_form: false,
-    independent: false,
-    parse,
-};
+pub(super) const MODULE: Module = Module { name: "assert", independent: false, parse };
 
 struct Assert {
     conditions: Vec<String>,
@@ -25,10 +19,7 @@ fn parse(args: &Args) -> Result<Box<dyn Action>, ArgError> {
     if conditions.is_empty() {
         return Err(args.error("that", "assert needs that: one condition or a list of them"));
     }
-    let failure = match args.text("fail_msg")? {
-        Some(text) => Some(text),
-        None => args.text("msg")?,
-    };
+    let failure = args.text("fail_msg")?;
     let success = args.text("success_msg")?.unwrap_or_else(|| "All assertions passed".to_owned());
     Ok(Box::new(Assert {
         conditions,

@@ -1,12 +1,11 @@
 //! `command`: a program with its arguments, without a shell.
 
-use super::process::{PARAMETERS, Process};
+use super::process::Process;
 use super::{Action, Call, Module, Outcome, Stop};
 use crate::args::{ArgError, Args};
 use fogline_scenario::Task;
 
-pub(super) const MODULE: Module =
-    Module { name: "command", parameters: &PARAMETERS, free_form: true, independent: false, parse };
+pub(super) const MODULE: Module = Module { name: "command", independent: false, parse };
 
 struct Command(Process);
 
@@ -16,15 +15,13 @@ fn parse(args: &Args) -> Result<Box<dyn Action>, ArgError> {
         let line = argv.join(" ");
         return Ok(Box::new(Command(Process::parse(args, argv, line)?)));
     }
-    let line = args.required_text(&[Task::FREE_FORM, "cmd"])?;
+    let line = args.required_text(Task::FREE_FORM)?;
     // Quotes as a POSIX shell reads them, and nothing else of a shell.
     let argv = match shlex::split(&line) {
         Some(argv) if !argv.is_empty() => argv,
         _ => {
-            let name = if args.value("cmd").is_some() { "cmd" } else { Task::FREE_FORM };
-            return Err(
-                args.error(name, format!("command cannot be split into words (an open quote?): {line}"))
-            );
+            let message = format!("command cannot be split into words (an open quote?): {line}");
+            return Err(args.error(Task::FREE_FORM, message));
         }
     };
     Ok(Box::new(Command(Process::parse(args, argv, line)?)))

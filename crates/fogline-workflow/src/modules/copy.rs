@@ -8,13 +8,7 @@ use fogline_scenario::Place;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-pub(super) const MODULE: Module = Module {
-    name: "copy",
-    parameters: &["content", "dest", "force", "mode", "remote_src", "src"],
-    free_form: false,
-    independent: false,
-    parse,
-};
+pub(super) const MODULE: Module = Module { name: "copy", independent: false, parse };
 
 struct Copy {
     from: From,
@@ -40,7 +34,7 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn parse(args: &Args) -> Result<Self, ArgError> {
-        let path = args.required_text(&["src"])?;
+        let path = args.required_text("src")?;
         Ok(Self { path, place: args.place("src").clone(), known: args.is_known("src") })
     }
 
@@ -69,11 +63,11 @@ fn parse(args: &Args) -> Result<Box<dyn Action>, ArgError> {
         (Some(content), None) => {
             From::Content(content.as_str().map_or_else(|| content.to_string(), ToOwned::to_owned))
         }
-        (None, _) if args.flag("remote_src", false)? => From::Host(args.required_text(&["src"])?),
+        (None, _) if args.flag("remote_src", false)? => From::Host(args.required_text("src")?),
         (None, Some(_)) => From::Local(Source::parse(args)?),
         (None, None) => return Err(args.error("src", "copy needs src or content")),
     };
-    let destination = args.required_text(&["dest"])?;
+    let destination = args.required_text("dest")?;
     if matches!(from, From::Content(_)) && destination.ends_with('/') {
         return Err(args.error("dest", "copy with content needs a file as dest, not a folder"));
     }

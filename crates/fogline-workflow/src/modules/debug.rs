@@ -5,13 +5,7 @@ use crate::args::{ArgError, Args};
 use crate::template::to_json;
 use serde_json::Value;
 
-pub(super) const MODULE: Module = Module {
-    name: "debug",
-    parameters: &["msg", "var", "verbosity"],
-    free_form: false,
-    independent: false,
-    parse,
-};
+pub(super) const MODULE: Module = Module { name: "debug", independent: false, parse };
 
 enum Debug {
     Message(Value),
@@ -23,7 +17,7 @@ fn parse(args: &Args) -> Result<Box<dyn Action>, ArgError> {
         return Err(args.error("var", "debug takes either msg or var, not both"));
     }
     if args.value("var").is_some() {
-        return Ok(Box::new(Debug::Variable(args.required_text(&["var"])?)));
+        return Ok(Box::new(Debug::Variable(args.required_text("var")?)));
     }
     Ok(Box::new(Debug::Message(args.value("msg").cloned().unwrap_or_else(|| "Hello world!".into()))))
 }
@@ -45,9 +39,7 @@ impl Action for Debug {
             Self::Message(value) => (None, value.clone()),
             // Like Ansible: a variable that is not there is worth saying, not worth failing.
             Self::Variable(name) => match call.engine.expression(name, call.scope) {
-                Ok(value) => {
-                    (Some(name), to_json(&value, call.scope).map_err(|e| Stop::Failed(e.to_string()))?)
-                }
+                Ok(value) => (Some(name), to_json(&value).map_err(|e| Stop::Failed(e.to_string()))?),
                 Err(error) if error.undefined => (Some(name), "VARIABLE IS NOT DEFINED!".into()),
                 Err(error) => return Err(Stop::Failed(error.to_string())),
             },

@@ -3,8 +3,7 @@
 use super::{Action, Call, Module, Outcome, Stop};
 use crate::args::{ArgError, Args};
 
-pub(super) const MODULE: Module =
-    Module { name: "fail", parameters: &["msg"], free_form: false, independent: false, parse };
+pub(super) const MODULE: Module = Module { name: "fail", independent: false, parse };
 
 struct Fail(String);
 

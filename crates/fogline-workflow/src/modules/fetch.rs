@@ -8,8 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 pub(super) const MODULE: Module = Module {
     name: "fetch",
-    parameters: &["dest", "fail_on_missing", "flat", "src", "validate_checksum"],
-    free_form: false,
+
     // Each item is a file of its own.
     independent: true,
     parse,
@@ -24,8 +23,8 @@ struct Fetch {
 
 fn parse(args: &Args) -> Result<Box<dyn Action>, ArgError> {
     Ok(Box::new(Fetch {
-        source: args.required_text(&["src"])?,
-        destination: args.required_text(&["dest"])?,
+        source: args.required_text("src")?,
+        destination: args.required_text("dest")?,
         flat: args.flag("flat", false)?,
         fail_on_missing: args.flag("fail_on_missing", true)?,
     }))

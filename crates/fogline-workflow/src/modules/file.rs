@@ -7,13 +7,7 @@ use fogline_agent::{ExecRequest, FileKind, FileStat};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-pub(super) const MODULE: Module = Module {
-    name: "file",
-    parameters: &["dest", "force", "mode", "name", "path", "recurse", "src", "state"],
-    free_form: false,
-    independent: false,
-    parse,
-};
+pub(super) const MODULE: Module = Module { name: "file", independent: false, parse };
 
 struct File {
     path: PathBuf,
@@ -31,15 +25,15 @@ enum State {
 }
 
 fn parse(args: &Args) -> Result<Box<dyn Action>, ArgError> {
-    let path = PathBuf::from(args.required_text(&["path", "dest", "name"])?);
+    let path = PathBuf::from(args.required_text("path")?);
     let recurse = args.flag("recurse", false)?;
     let state = match args.text("state")?.as_deref() {
         Some("directory") => State::Directory,
         Some("absent") => State::Absent,
         Some("touch") => State::Touch,
         Some("file") => State::File,
-        Some("link") => State::Link { target: args.required_text(&["src"])?, symbolic: true },
-        Some("hard") => State::Link { target: args.required_text(&["src"])?, symbolic: false },
+        Some("link") => State::Link { target: args.required_text("src")?, symbolic: true },
+        Some("hard") => State::Link { target: args.required_text("src")?, symbolic: false },
         None if recurse => State::Directory,
         None => State::File,
         Some(_) if !args.is_known("state") => State::File,

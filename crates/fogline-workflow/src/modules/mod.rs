@@ -23,7 +23,7 @@ use crate::suggest;
 use crate::template::Engine;
 use crate::template::scope::Scope;
 use fogline_agent::{AgentError, Client};
-use fogline_scenario::{Place, Spanned, Task};
+use fogline_scenario::Spanned;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,15 +52,12 @@ pub fn module_names() -> Vec<&'static str> {
     MODULES.iter().map(|module| module.name).collect()
 }
 
-/// What a task can do.
+/// What a task can do. Names and kinds of arguments as written are the scenario parser's to check; here values are,
+/// once they are rendered.
 #[derive(Debug)]
 pub(crate) struct Module {
     /// Short name.
     pub(crate) name: &'static str,
-    /// Parameters that it knows; empty when any name will do.
-    pub(crate) parameters: &'static [&'static str],
-    /// Whether it takes a command line.
-    pub(crate) free_form: bool,
     /// Whether the items of a loop do not depend on each other, so that several may run at once.
     pub(crate) independent: bool,
     /// Reads the arguments.
@@ -80,22 +77,6 @@ impl Module {
                 message: format!("there is no module {}", name.value),
                 hint: Some(near.map_or(known.clone(), |near| format!("did you mean {near}? {known}"))),
             }
-        })
-    }
-
-    pub(crate) fn check_parameter(&self, name: &str, place: &Place) -> Result<(), ArgError> {
-        let fits = self.parameters.is_empty()
-            || self.parameters.contains(&name)
-            || (name == Task::FREE_FORM && self.free_form);
-        if fits {
-            return Ok(());
-        }
-        let known = format!("it knows: {}", suggest::listed(self.parameters));
-        let near = suggest::nearest(name, self.parameters.iter().copied());
-        Err(ArgError {
-            place: place.clone(),
-            message: format!("{} has no parameter {name}", self.name),
-            hint: Some(near.map_or(known.clone(), |near| format!("did you mean {near}? {known}"))),
         })
     }
 }

@@ -4,13 +4,7 @@ use super::{Action, Call, Module, Outcome, Stop};
 use crate::args::{ArgError, Args};
 use std::time::Duration;
 
-pub(super) const MODULE: Module = Module {
-    name: "pause",
-    parameters: &["minutes", "seconds"],
-    free_form: false,
-    independent: false,
-    parse,
-};
+pub(super) const MODULE: Module = Module { name: "pause", independent: false, parse };
 
 struct Pause(Duration);
 

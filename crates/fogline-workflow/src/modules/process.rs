@@ -7,10 +7,6 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Parameters of both modules.
-pub(super) const PARAMETERS: [&str; 8] =
-    ["chdir", "cmd", "creates", "executable", "removes", "stdin", "stdin_add_newline", "argv"];
-
 /// A command with what stands around it.
 #[derive(Clone, Debug)]
 pub(crate) struct Process {

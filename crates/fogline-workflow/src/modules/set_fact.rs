@@ -5,8 +5,7 @@ use crate::args::{ArgError, Args};
 use fogline_scenario::Task;
 use serde_json::{Map, Value};
 
-pub(super) const MODULE: Module =
-    Module { name: "set_fact", parameters: &[], free_form: false, independent: false, parse };
+pub(super) const MODULE: Module = Module { name: "set_fact", independent: false, parse };
 
 struct SetFact(Map<String, Value>);
 

@@ -1,21 +1,17 @@
 //! `shell`: a command line for the host's shell.
 
-use super::process::{PARAMETERS, Process};
+use super::process::Process;
 use super::{Action, Call, Module, Outcome, Stop};
 use crate::args::{ArgError, Args};
 use fogline_scenario::Task;
 
-pub(super) const MODULE: Module =
-    Module { name: "shell", parameters: &PARAMETERS, free_form: true, independent: false, parse };
+pub(super) const MODULE: Module = Module { name: "shell", independent: false, parse };
 
 struct Shell(Process);
 
 fn parse(args: &Args) -> Result<Box<dyn Action>, ArgError> {
-    let line = args.required_text(&[Task::FREE_FORM, "cmd"])?;
+    let line = args.required_text(Task::FREE_FORM)?;
     let shell = args.text("executable")?.unwrap_or_else(|| "/bin/sh".to_owned());
-    if args.value("argv").is_some() {
-        return Err(args.error("argv", "shell has no argv; use command, or write one line"));
-    }
     let argv = vec![shell, "-c".to_owned(), line.clone()];
     Ok(Box::new(Shell(Process::parse(args, argv, line)?)))
 }

@@ -6,18 +6,12 @@ use fogline_agent::FileKind;
 use serde_json::json;
 use std::path::PathBuf;
 
-pub(super) const MODULE: Module = Module {
-    name: "stat",
-    parameters: &["follow", "get_attributes", "get_checksum", "get_md5", "get_mime", "path"],
-    free_form: false,
-    independent: true,
-    parse,
-};
+pub(super) const MODULE: Module = Module { name: "stat", independent: true, parse };
 
 struct Stat(PathBuf);
 
 fn parse(args: &Args) -> Result<Box<dyn Action>, ArgError> {
-    Ok(Box::new(Stat(args.required_text(&["path"])?.into())))
+    Ok(Box::new(Stat(args.required_text("path")?.into())))
 }
 
 impl Action for Stat {

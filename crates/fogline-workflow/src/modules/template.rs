@@ -9,13 +9,7 @@ use serde_json::json;
 use std::fs;
 use std::path::Path;
 
-pub(super) const MODULE: Module = Module {
-    name: "template",
-    parameters: &["dest", "force", "mode", "src"],
-    free_form: false,
-    independent: false,
-    parse,
-};
+pub(super) const MODULE: Module = Module { name: "template", independent: false, parse };
 
 struct Template {
     source: Source,
@@ -27,7 +21,7 @@ struct Template {
 fn parse(args: &Args) -> Result<Box<dyn Action>, ArgError> {
     Ok(Box::new(Template {
         source: Source::parse(args)?,
-        destination: args.required_text(&["dest"])?,
+        destination: args.required_text("dest")?,
         mode: Mode::parse(args)?,
         force: args.flag("force", true)?,
     }))

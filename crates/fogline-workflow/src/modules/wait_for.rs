@@ -6,22 +6,11 @@ use fogline_agent::{ExecRequest, Exit};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-pub(super) const MODULE: Module = Module {
-    name: "wait_for",
-    parameters: &["connect_timeout", "delay", "host", "msg", "path", "port", "sleep", "state", "timeout"],
-    free_form: false,
-    independent: true,
-    parse,
-};
+pub(super) const MODULE: Module = Module { name: "wait_for", independent: true, parse };
 
 /// `wait_for_connection`: until the host's agent answers.
-pub(super) const CONNECTION: Module = Module {
-    name: "wait_for_connection",
-    parameters: &["connect_timeout", "delay", "sleep", "timeout"],
-    free_form: false,
-    independent: true,
-    parse: parse_connection,
-};
+pub(super) const CONNECTION: Module =
+    Module { name: "wait_for_connection", independent: true, parse: parse_connection };
 
 /// The first wait between two looks; it doubles up to `sleep`.
 const FIRST_WAIT: Duration = Duration::from_millis(20);
@@ -41,7 +30,6 @@ enum Target {
     Port { host: String, port: u16 },
     Path(PathBuf),
     Agent,
-    Nothing,
 }
 
 fn seconds(args: &Args, name: &str, default: f64) -> Result<Duration, ArgError> {
@@ -73,7 +61,7 @@ fn parse(args: &Args) -> Result<Box<dyn Action>, ArgError> {
     let target = match (args.number("port")?, args.text("path")?) {
         (Some(_), Some(_)) => return Err(args.error("path", "wait_for takes either port or path, not both")),
         (None, Some(path)) => Target::Path(path.into()),
-        (None, None) => Target::Nothing,
+        (None, None) => return Err(args.error("port", "wait_for needs port or path")),
         (Some(number), None) => {
             let whole = (number.fract() == 0.0 && (0.0..=65535.0).contains(&number)).then_some(number as u16);
             let Some(port) = whole.filter(|port| *port > 0 || !args.is_known("port")) else {
@@ -101,7 +89,6 @@ impl WaitFor {
         match &self.target {
             Target::Path(path) => Ok(call.client.stat(path)?.is_some()),
             Target::Agent => Ok(call.client.info(self.look_timeout).is_ok()),
-            Target::Nothing => Ok(false),
             Target::Port { host, port } => {
                 // Bash opens the connection itself; every Debian has it, where nc and python may be missing.
                 let script = "exec 3<>\"/dev/tcp/$1/$2\"";
@@ -120,7 +107,6 @@ impl WaitFor {
             (Target::Path(path), true) => format!("{} to appear", path.display()),
             (Target::Path(path), false) => format!("{} to disappear", path.display()),
             (Target::Agent, _) => "the host to answer".to_owned(),
-            (Target::Nothing, _) => format!("{} s", self.timeout.as_secs_f64()),
         }
     }
 }
@@ -133,10 +119,6 @@ impl Action for WaitFor {
     fn run(&self, call: &Call<'_>) -> Result<Outcome, Stop> {
         let begin = Instant::now();
         call.cancel.wait(self.delay)?;
-        if matches!(self.target, Target::Nothing) {
-            call.cancel.wait(self.timeout)?;
-            return Ok(Outcome::default());
-        }
         let mut wait = FIRST_WAIT;
         while self.look(call)? != self.present {
             if begin.elapsed() >= self.timeout {

@@ -88,8 +88,10 @@ impl fmt::Display for TaskFailure {
         if let Some(rc) = self.rc {
             write!(f, " (rc {rc})")?;
         }
-        if self.others > 0 {
-            write!(f, "; it failed {} more times", self.others)?;
+        match self.others {
+            0 => {}
+            1 => f.write_str("; it failed once more")?,
+            n => write!(f, "; it failed {n} more times")?,
         }
         // Many programs complain on standard output.
         let said = if self.stderr_tail.trim().is_empty() { &self.stdout_tail } else { &self.stderr_tail };

@@ -16,14 +16,16 @@ const LOOK: Duration = Duration::from_millis(50);
 /// One unit of work.
 pub(super) type Unit<T> = Box<dyn FnOnce() -> T + Send>;
 
+/// Units that wait, with their numbers.
+type Queue<T> = Arc<Mutex<VecDeque<(usize, Unit<T>)>>>;
+
 /// Runs `units`, several at once, and returns their results in order.
 ///
 /// When `cancel` is set it returns at once. Units under way then end on their own: each waits for an agent, with a
 /// deadline, and the agents go away with the testbed.
 pub(super) fn run<T: Send + 'static>(units: Vec<Unit<T>>, cancel: &Cancel) -> Result<Vec<T>, WorkflowError> {
     let count = units.len();
-    let queue: Arc<Mutex<VecDeque<(usize, Unit<T>)>>> =
-        Arc::new(Mutex::new(units.into_iter().enumerate().collect()));
+    let queue: Queue<T> = Arc::new(Mutex::new(units.into_iter().enumerate().collect()));
     let (done, results) = sync_channel(count.max(1));
     for _ in 0..count.min(THREADS_MAX) {
         let (queue, done) = (Arc::clone(&queue), done.clone());

@@ -7,7 +7,7 @@ mod unknown;
 
 use crate::suggest;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, Error, UndefinedBehavior, Value};
+use minijinja::{Environment, Error, Expression, UndefinedBehavior, Value};
 use scope::Scope;
 use std::sync::Arc;
 
@@ -61,7 +61,7 @@ impl Engine {
             && let Ok(compiled) = self.environment.compile_expression(expression)
         {
             let value = compiled.eval(scope.root()).map_err(|e| explain(&e, scope))?;
-            return if value.is_undefined() { Err(undefined(expression.trim(), scope)) } else { Ok(value) };
+            return defined(value, expression, &compiled, scope);
         }
         self.environment.render_str(template, scope.root()).map(Value::from).map_err(|e| explain(&e, scope))
     }
@@ -79,7 +79,7 @@ impl Engine {
     ) -> Result<serde_json::Value, TemplateError> {
         use serde_json::Value as Json;
         Ok(match value {
-            Json::String(text) => to_json(&self.value(text, scope)?, scope)?,
+            Json::String(text) => to_json(&self.value(text, scope)?)?,
             Json::Array(items) => {
                 Json::Array(items.iter().map(|item| self.deep(item, scope)).collect::<Result<_, _>>()?)
             }
@@ -104,8 +104,24 @@ impl Engine {
         let compiled =
             self.environment.compile_expression(expression.trim()).map_err(|e| explain(&e, scope))?;
         let value = compiled.eval(scope.root()).map_err(|e| explain(&e, scope))?;
-        if value.is_undefined() { Err(undefined(expression.trim(), scope)) } else { Ok(value) }
+        defined(value, expression, &compiled, scope)
     }
+}
+
+/// `value`, unless the expression yields nothing because a variable in it is not there.
+fn defined(
+    value: Value,
+    expression: &str,
+    compiled: &Expression<'_, '_>,
+    scope: &Arc<Scope>,
+) -> Result<Value, TemplateError> {
+    if !value.is_undefined() {
+        return Ok(value);
+    }
+    let mut paths: Vec<String> = compiled.undeclared_variables(true).into_iter().collect();
+    paths.sort();
+    let missing = paths.iter().find(|path| scope.resolve(path).is_err());
+    Err(undefined(missing.map_or(expression.trim(), String::as_str), scope))
 }
 
 /// Whether rendering can change `text` at all.
@@ -121,10 +137,9 @@ fn lone_expression(template: &str) -> Option<&str> {
 }
 
 /// A template's value as plain data.
-pub(crate) fn to_json(value: &Value, scope: &Arc<Scope>) -> Result<serde_json::Value, TemplateError> {
+pub(crate) fn to_json(value: &Value) -> Result<serde_json::Value, TemplateError> {
     serde_json::to_value(value).map_err(|error| {
         let message = format!("the value of the template is no plain data: {error}");
-        let _ = scope;
         TemplateError { message, hint: None, undefined: false, line: None }
     })
 }
@@ -161,41 +176,31 @@ fn undefined_path(error: &Error) -> Option<String> {
 fn undefined(path: &str, scope: &Arc<Scope>) -> TemplateError {
     let message = format!("`{path}` is undefined");
     let plain = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
-    let mut parts = path.split('.');
-    let root = parts.next().unwrap_or_default();
-    let hint = if !path.chars().all(plain) {
-        None
-    } else if !scope.has(root) {
-        Some(instead(root, &scope.names(), "the variables here are"))
-    } else {
-        inside(scope, root, parts)
+    let hint = match scope.resolve(path) {
+        Err(missing) if path.chars().all(plain) => Some(match missing.parent {
+            None => instead(&missing.name, &scope.names(), "the variables here are"),
+            Some((parent, value)) => {
+                let keys = value.try_iter().into_iter().flatten();
+                let keys: Vec<String> = keys.filter_map(|key| key.as_str().map(ToOwned::to_owned)).collect();
+                match keys.as_slice() {
+                    [] => format!("`{parent}` is a {}", value.kind()),
+                    keys => instead(&missing.name, keys, &format!("`{parent}` has")),
+                }
+            }
+        }),
+        _ => None,
     };
     TemplateError { message, hint, undefined: true, line: None }
 }
 
-/// Follows `parts` from the variable `root` to the first that is missing.
-fn inside<'p>(scope: &Arc<Scope>, root: &str, parts: impl Iterator<Item = &'p str>) -> Option<String> {
-    let mut at = scope.lookup(root)?;
-    let mut walked = root.to_owned();
-    for part in parts {
-        let next = at.get_attr(part).ok().filter(|value| !value.is_undefined());
-        let Some(next) = next else {
-            let keys: Vec<String> =
-                at.try_iter().ok()?.filter_map(|key| key.as_str().map(ToOwned::to_owned)).collect();
-            if keys.is_empty() {
-                return Some(format!("`{walked}` is {}", at.kind()));
-            }
-            return Some(instead(part, &keys, &format!("`{walked}` has")));
-        };
-        at = next;
-        walked = format!("{walked}.{part}");
-    }
-    None
-}
-
 fn instead(word: &str, known: &[String], there_are: &str) -> String {
-    match suggest::nearest(word, known.iter().map(String::as_str)) {
-        Some(near) => format!("did you mean `{near}`? {there_are}: {}", suggest::listed(known)),
-        None => format!("{there_are}: {}", suggest::listed(known)),
+    let near = suggest::nearest(word, known.iter().map(String::as_str));
+    // What Ansible brings along is seldom what somebody was looking for.
+    let brought =
+        |name: &&String| !name.starts_with("ansible_") && !matches!(name.as_str(), "groups" | "omit");
+    let listed = suggest::listed(&known.iter().filter(brought).collect::<Vec<_>>());
+    match near {
+        Some(near) => format!("did you mean `{near}`? {there_are}: {listed}"),
+        None => format!("{there_are}: {listed}"),
     }
 }

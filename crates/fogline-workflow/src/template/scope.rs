@@ -6,16 +6,14 @@ use fogline_plan::Variables;
 use minijinja::value::{Enumerator, Object, Serde};
 use minijinja::{Error, ErrorKind, Value};
 use serde_json::Value as Json;
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Variables that may refer to variables, in a row, before it is called a circle.
-const DEPTH_MAX: u32 = 24;
+use std::sync::{Arc, Mutex, PoisonError};
 
 thread_local! {
-    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    /// Variables whose templates this thread is rendering, outermost first.
+    static RENDERING: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A variable as stored.
@@ -70,6 +68,14 @@ fn has_template(value: &Json) -> bool {
     }
 }
 
+/// The first part of a path that is not there, and where it was looked for.
+#[derive(Debug)]
+pub(super) struct Missing {
+    pub(super) name: String,
+    /// Path and value of what has no such part; absent when the variable itself is missing.
+    pub(super) parent: Option<(String, Value)>,
+}
+
 /// The variables that one template sees, in layers; the first layer that has a name wins.
 #[derive(Debug)]
 pub(crate) struct Scope {
@@ -77,11 +83,19 @@ pub(crate) struct Scope {
     layers: Vec<Arc<Layer>>,
     /// Whether a value was looked up that only the run will know.
     touched: AtomicBool,
+    /// Variables that have been rendered, each with whether it touches an unknown value. Errors are kept, too: the
+    /// engine looks variables up again to describe an error.
+    rendered: Mutex<BTreeMap<String, (Value, bool)>>,
 }
 
 impl Scope {
     pub(crate) fn new(engine: &Arc<Engine>, layers: Vec<Arc<Layer>>) -> Arc<Self> {
-        Arc::new(Self { engine: Arc::clone(engine), layers, touched: AtomicBool::new(false) })
+        Arc::new(Self {
+            engine: Arc::clone(engine),
+            layers,
+            touched: AtomicBool::new(false),
+            rendered: Mutex::default(),
+        })
     }
 
     /// The same scope with a layer on top, which wins.
@@ -93,10 +107,6 @@ impl Scope {
 
     pub(crate) fn root(self: &Arc<Self>) -> Value {
         Value::from_dyn_object(Arc::clone(self))
-    }
-
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.layers.iter().any(|layer| layer.variables.contains_key(name))
     }
 
     /// All names, sorted.
@@ -118,23 +128,52 @@ impl Scope {
                 self.touched.store(true, Ordering::Relaxed);
                 Unknown::named(name)
             }
-            Stored::Template(written) => self.render(name, written),
+            Stored::Template(written) => self.rendered(name, written),
         })
     }
 
-    fn render(self: &Arc<Self>, name: &str, written: &Json) -> Value {
-        let depth = DEPTH.get();
-        if depth >= DEPTH_MAX {
-            let circle = format!("the variable `{name}` refers to itself");
-            return Error::new(ErrorKind::InvalidOperation, circle).into();
+    /// Follows a path such as `kafka.url`.
+    pub(super) fn resolve(self: &Arc<Self>, path: &str) -> Result<Value, Missing> {
+        let mut parts = path.split('.');
+        let root = parts.next().unwrap_or_default();
+        let mut at = self.lookup(root).ok_or_else(|| Missing { name: root.to_owned(), parent: None })?;
+        let mut walked = root.to_owned();
+        for part in parts {
+            let next = at.get_attr(part).ok().filter(|value| !value.is_undefined());
+            at = next.ok_or_else(|| Missing { name: part.to_owned(), parent: Some((walked.clone(), at)) })?;
+            walked = format!("{walked}.{part}");
         }
-        DEPTH.set(depth + 1);
+        Ok(at)
+    }
+
+    /// The value of a variable that has templates in it, rendered once.
+    fn rendered(self: &Arc<Self>, name: &str, written: &Json) -> Value {
+        let known = self.rendered.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        let (value, touches) = known.unwrap_or_else(|| {
+            let touched_before = self.take_touched();
+            let value = self.render(name, written);
+            let touches = self.touched.fetch_or(touched_before, Ordering::Relaxed);
+            let mut rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
+            rendered.insert(name.to_owned(), (value.clone(), touches));
+            (value, touches)
+        });
+        self.touched.fetch_or(touches, Ordering::Relaxed);
+        value
+    }
+
+    fn render(self: &Arc<Self>, name: &str, written: &Json) -> Value {
+        let circle = RENDERING.with_borrow(|names| names.iter().any(|outer| outer == name));
+        if circle {
+            let message = format!("the variable `{name}` refers to itself");
+            return Error::new(ErrorKind::InvalidOperation, message).into();
+        }
+        RENDERING.with_borrow_mut(|names| names.push(name.to_owned()));
         let rendered = match written {
             // Not through JSON, so that a value that only the run knows stays what it is.
             Json::String(text) => self.engine.value(text, self),
             other => self.engine.deep(other, self).map(|value| Value::from(Serde(value))),
         };
-        DEPTH.set(depth);
+        RENDERING.with_borrow_mut(Vec::pop);
         rendered.unwrap_or_else(|error| {
             let within = format!("in the variable `{name}`: {}", error.message);
             Error::new(ErrorKind::InvalidOperation, within).into()

@@ -369,3 +369,6 @@ impl Walker<'_> {
         Some(())
     }
 }
+
+#[cfg(test)]
+mod tests;

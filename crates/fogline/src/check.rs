@@ -33,7 +33,9 @@ pub(crate) fn load_or_explain(args: &ScenarioArgs) -> Result<Loaded, Exit> {
         }
         Err(LoadError::Unreadable(path, error)) => {
             eprintln!("{}: error: cannot be read: {error}", path.display());
-            eprintln!("  hint: a scenario is a folder with layers_services.yaml, network.yaml and workflow.yaml, in UTF-8");
+            eprintln!(
+                "  hint: a scenario is a folder with layers_services.yaml, network.yaml and workflow.yaml, in UTF-8"
+            );
             Err(Exit::Invalid)
         }
         Err(LoadError::Invalid(findings)) => {

@@ -51,7 +51,9 @@ pub(crate) fn load(args: &ScenarioArgs) -> Result<Loaded, LoadError> {
         services: definitions(folder)?,
     };
     let (scenario, mut findings) = fogline_scenario::parse(&sources);
-    let name = absolute(folder).file_name().map_or_else(|| "scenario".to_owned(), |n| n.to_string_lossy().into_owned());
+    let name = absolute(folder)
+        .file_name()
+        .map_or_else(|| "scenario".to_owned(), |n| n.to_string_lossy().into_owned());
     let options = fogline_plan::Options { scenario: name, ..fogline_plan::Options::default() };
     let plan = scenario.and_then(|scenario| {
         let (plan, more) = fogline_plan::plan(&scenario, &options);
@@ -91,15 +93,20 @@ fn definitions(folder: &Path) -> Result<Vec<Source>, LoadError> {
     if own.is_dir() {
         let entries = std::fs::read_dir(&own).map_err(|error| LoadError::Unreadable(own.clone(), error))?;
         let mut paths: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
-        paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml"));
+        paths.retain(|path| {
+            path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+        });
         paths.sort();
         for path in paths {
             sources.push(read(&path)?);
         }
     }
     let replaced = |name: &str| sources.iter().any(|own: &Source| file_name(&own.name) == file_name(name));
-    let built_in: Vec<Source> =
-        DEFINITIONS.iter().filter(|(name, _)| !replaced(name)).map(|(name, text)| Source::new(*name, *text)).collect();
+    let built_in: Vec<Source> = DEFINITIONS
+        .iter()
+        .filter(|(name, _)| !replaced(name))
+        .map(|(name, text)| Source::new(*name, *text))
+        .collect();
     sources.extend(built_in);
     Ok(sources)
 }
@@ -113,7 +120,8 @@ fn read_if_there(path: &Path) -> Result<Option<Source>, LoadError> {
 }
 
 fn read(path: &Path) -> Result<Source, LoadError> {
-    let text = std::fs::read_to_string(path).map_err(|error| LoadError::Unreadable(path.to_owned(), error))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|error| LoadError::Unreadable(path.to_owned(), error))?;
     Ok(Source::new(path.to_string_lossy(), text))
 }
 

@@ -1,5 +1,7 @@
 //! Run edge-to-cloud applications as repeatable experiments.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks to a person by these")]
+
 mod check;
 mod cli;
 mod deploy;

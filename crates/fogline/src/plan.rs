@@ -16,7 +16,8 @@ pub(crate) fn run(args: &PlanArgs) -> Exit {
         Err(exit) => return exit,
     };
     let commands = fogline_workflow::commands(&loaded.plan, &loaded.context);
-    let text = if args.json { json_text(&loaded.plan, &commands) } else { table_text(&loaded.plan, &commands) };
+    let text =
+        if args.json { json_text(&loaded.plan, &commands) } else { table_text(&loaded.plan, &commands) };
     // A reader that stops early (`fogline plan | head`) is no error.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
     Exit::Success
@@ -80,21 +81,34 @@ fn bindings<'p>(plan: &'p Plan, entry: &'p Entry) -> Vec<Bound<'p>> {
 
 fn table_text(plan: &Plan, commands: &[PlannedCommand]) -> String {
     let mut text = String::new();
-    let hosts = plan.hosts.iter().map(|h| vec![h.name.clone(), h.address.to_string(), h.layer.clone(), h.roles.join(" ")]);
+    let hosts = plan
+        .hosts
+        .iter()
+        .map(|h| vec![h.name.clone(), h.address.to_string(), h.layer.clone(), h.roles.join(" ")]);
     section(&mut text, "Hosts", &["name", "address", "layer", "roles"], hosts.collect());
     let services = plan.services.iter().map(|s| {
-        vec![s.key.clone(), plan.hosts[s.host.0].name.clone(), s.port.map_or_else(|| "-".to_owned(), |port| port.to_string())]
+        vec![
+            s.key.clone(),
+            plan.hosts[s.host.0].name.clone(),
+            s.port.map_or_else(|| "-".to_owned(), |port| port.to_string()),
+        ]
     });
     section(&mut text, "Services", &["key", "host", "port"], services.collect());
     let bound = plan.entries.iter().flat_map(|entry| bindings(plan, entry));
-    let bound = bound.map(|b| vec![b.entry.to_owned(), b.host.to_owned(), b.variable.to_owned(), b.services.join(" ")]);
+    let bound = bound
+        .map(|b| vec![b.entry.to_owned(), b.host.to_owned(), b.variable.to_owned(), b.services.join(" ")]);
     section(&mut text, "Bindings", &["entry", "host", "variable", "service"], bound.collect());
     let rules = plan.rules.iter().map(|r| {
         let rate = r.profile.rate.map_or_else(|| "-".to_owned(), |rate| rate.to_string());
         let (delay, loss) = (r.profile.delay.to_string(), r.profile.loss.to_string());
         vec![r.source.clone(), r.destination.clone(), delay, rate, loss, r.links.len().to_string()]
     });
-    section(&mut text, "Links (rules, one way)", &["from", "to", "delay", "rate", "loss", "pairs"], rules.collect());
+    section(
+        &mut text,
+        "Links (rules, one way)",
+        &["from", "to", "delay", "rate", "loss", "pairs"],
+        rules.collect(),
+    );
     section(&mut text, "Commands", &["phase", "hosts", "module", "command"], command_rows(commands));
     text
 }

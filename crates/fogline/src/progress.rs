@@ -31,7 +31,10 @@ impl Progress {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match &record.event {
             Event::RunStarted(run) => {
-                self.line(&mut state, &format!("{}: {} hosts, results in {}", run.scenario, run.hosts, run.folder));
+                self.line(
+                    &mut state,
+                    &format!("{}: {} hosts, results in {}", run.scenario, run.hosts, run.folder),
+                );
             }
             Event::PhaseStarted { phase } => {
                 *state = State { phase: Some(*phase), shown: state.shown, ..State::default() };
@@ -45,7 +48,9 @@ impl Progress {
                 state.hosts.insert(host.host.clone());
                 self.refresh(&mut state, record.elapsed_s, &host.host);
             }
-            Event::TaskStarted(task) => self.refresh(&mut state, record.elapsed_s, &format!("{} on {}", task.task, task.host)),
+            Event::TaskStarted(task) => {
+                self.refresh(&mut state, record.elapsed_s, &format!("{} on {}", task.task, task.host))
+            }
             Event::TaskEnded(task) => {
                 state.hosts.insert(task.host.clone());
                 state.tasks += 1;
@@ -53,7 +58,13 @@ impl Progress {
             }
             Event::JobEnded(job) if job.failed => {
                 state.failed += 1;
-                let line = format!("  job failed on {}: {} (rc {}){}", job.host, job.task, job.rc, tail(&job.stderr_tail));
+                let line = format!(
+                    "  job failed on {}: {} (rc {}){}",
+                    job.host,
+                    job.task,
+                    job.rc,
+                    tail(&job.stderr_tail)
+                );
                 self.line(&mut state, &line);
             }
             Event::Warning { message } => self.line(&mut state, &format!("  warning: {message}")),

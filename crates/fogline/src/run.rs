@@ -6,8 +6,8 @@ use crate::measure::measure;
 use crate::progress::Progress;
 use fogline_agent::AgentError;
 use fogline_journal::{
-    Clock, Event, HostUp, Journal, JournalError, Machine, Manifest, RunFolder, RunPhase, RunStarted, RunnerLock, digest_files,
-    write_json, write_services,
+    Clock, Event, HostUp, Journal, JournalError, Machine, Manifest, RunFolder, RunPhase, RunStarted,
+    RunnerLock, digest_files, write_json, write_services,
 };
 use fogline_plan::{Phase, Plan};
 use fogline_testbed::{LocalOptions, LocalTestbed, TestbedError};
@@ -63,7 +63,12 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// When the run folder cannot be made or written.
-    pub(crate) fn begin(args: &'a DeployArgs, loaded: &'a Loaded, repeat: u32, cancel: &Cancel) -> Result<Self, JournalError> {
+    pub(crate) fn begin(
+        args: &'a DeployArgs,
+        loaded: &'a Loaded,
+        repeat: u32,
+        cancel: &Cancel,
+    ) -> Result<Self, JournalError> {
         let clock = Clock::system();
         let folder = RunFolder::create(&args.scenario.scenario, &clock)?;
         let lock = RunnerLock::acquire(&folder)?;
@@ -84,7 +89,17 @@ impl<'a> Run<'a> {
             duration_s: args.scenario.duration,
             machine: manifest.machine.clone(),
         }))?;
-        Ok(Self { args, plan, context, cancel: cancel.clone(), progress, folder, journal, manifest, _lock: lock })
+        Ok(Self {
+            args,
+            plan,
+            context,
+            cancel: cancel.clone(),
+            progress,
+            folder,
+            journal,
+            manifest,
+            _lock: lock,
+        })
     }
 
     /// Deploys, runs and releases.
@@ -140,9 +155,12 @@ impl<'a> Run<'a> {
         );
         self.phase(RunPhase::Services, || Ok(workflow.deploy(&self.plan.deployments).map(drop)?))?;
         self.phase(RunPhase::Network, || {
-            measure(self.plan, agents, &self.folder, &self.journal).map_err(|error| Stop::Measure(error.to_string()))
+            measure(self.plan, agents, &self.folder, &self.journal)
+                .map_err(|error| Stop::Measure(error.to_string()))
         })?;
-        let play = |phase: Phase| self.phase(phase.into(), || Ok(workflow.run_phase(&self.plan.entries, phase).map(drop)?));
+        let play = |phase: Phase| {
+            self.phase(phase.into(), || Ok(workflow.run_phase(&self.plan.entries, phase).map(drop)?))
+        };
         play(Phase::Prepare)?;
         play(Phase::Launch)?;
         self.phase(RunPhase::Run, || self.wait())?;
@@ -191,9 +209,17 @@ fn program_directories() -> Vec<PathBuf> {
     own.as_deref().and_then(Path::parent).map(Path::to_owned).into_iter().collect()
 }
 
-fn manifest(args: &DeployArgs, loaded: &Loaded, repeat: u32, clock: &Clock) -> Result<Manifest, JournalError> {
-    let names: Vec<String> =
-        loaded.files.iter().filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect();
+fn manifest(
+    args: &DeployArgs,
+    loaded: &Loaded,
+    repeat: u32,
+    clock: &Clock,
+) -> Result<Manifest, JournalError> {
+    let names: Vec<String> = loaded
+        .files
+        .iter()
+        .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
+        .collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     Ok(Manifest {
         format: Manifest::FORMAT,

@@ -4,7 +4,7 @@ use super::table::{Table, number};
 use crate::chart::{Chart, escape};
 use crate::{Evaluation, hosts, latency, ledger, throughput};
 use fogline_journal::Manifest;
-use serde_json::Value;
+use std::collections::BTreeMap;
 
 fn figure(chart: &Chart, caption: &str) -> String {
     format!("<figure>{}<figcaption>{caption}</figcaption></figure>", chart.svg())
@@ -73,12 +73,10 @@ pub(super) fn throughput(evaluation: &Evaluation) -> String {
 /// How right the counts are, and what else the stages have to say.
 pub(super) fn counts(evaluation: &Evaluation) -> String {
     let mut html = String::from("<h2>Counts</h2>");
-    for account in evaluation.results.of_role("job") {
-        html.push_str(&count_errors(account.facts.get("count_error")));
-    }
+    html.push_str(&count_errors(evaluation));
     let mut table = Table::new(&["process", "fact", "value"]);
     for account in evaluation.results.accounts.iter().filter(|account| account.role != "camera") {
-        for (key, value) in account.facts.iter().filter(|(key, _)| *key != "count_error") {
+        for (key, value) in &account.facts {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             table.row(&[format!("{} {}", account.role, account.instance), key.clone(), value]);
         }
@@ -90,27 +88,35 @@ pub(super) fn counts(evaluation: &Evaluation) -> String {
     html
 }
 
-/// `{"<counter>": {"frames": n, "absolute_sum": n, "signed_sum": n}}` as a table.
-fn count_errors(errors: Option<&Value>) -> String {
-    let Some(errors) = errors.and_then(Value::as_object).filter(|errors| !errors.is_empty()) else {
-        return String::from("<p class=\"none\">No frame with a known number of people was counted.</p>");
-    };
+/// The jobs' facts `truth_frames.<counter>`, `abs_error_sum.<counter>` and `error_sum.<counter>`, added up.
+fn count_errors(evaluation: &Evaluation) -> String {
+    let mut errors: BTreeMap<&str, [f64; 3]> = BTreeMap::new();
+    for account in evaluation.results.of_role("job") {
+        for (key, value) in &account.facts {
+            let Some((kind, counter)) = key.split_once('.') else { continue };
+            let kinds = ["truth_frames", "abs_error_sum", "error_sum"];
+            if let (Some(at), Some(value)) = (kinds.iter().position(|name| *name == kind), value.as_f64()) {
+                errors.entry(counter).or_default()[at] += value;
+            }
+        }
+    }
     let mut table =
         Table::new(&["counter", "#frames with known truth", "#mean absolute error, people", "#bias, people"]);
-    for (counter, error) in errors {
-        let field = |name: &str| error.get(name).and_then(Value::as_f64);
-        let frames = field("frames").filter(|frames| *frames > 0.0);
-        let mean = |name: &str| Some(field(name)? / frames?);
+    for (counter, [frames, absolute, signed]) in errors.iter().filter(|(_, [frames, ..])| *frames > 0.0) {
+        let (mean, bias) = (absolute / frames, signed / frames);
         table.row(&[
-            counter.clone(),
-            number(frames, 0),
-            number(mean("absolute_sum"), 2),
-            number(mean("signed_sum"), 2),
+            (*counter).to_owned(),
+            number(Some(*frames), 0),
+            number(Some(mean), 2),
+            number(Some(bias), 2),
         ]);
     }
+    if errors.is_empty() {
+        return String::from("<p class=\"none\">No frame with a known number of people was counted.</p>");
+    }
     format!(
-        "{}<p class=\"dim\">Error against hand counts of the data set, where a frame has one. Always answering 6 would \
-         score about 1.0 on this scene.</p>",
+        "{}<p class=\"dim\">Error against hand counts of the data set, where a frame has one. Always \
+         answering 6 would score about 1.0 on this scene.</p>",
         table.finish()
     )
 }

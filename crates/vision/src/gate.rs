@@ -12,6 +12,9 @@ use crate::motion::{MotionModel, count_motion};
 /// Side of a tile at the analysis size (a picture 192 pixels wide), in pixels; twice that in a frame of 384.
 pub(crate) const TILE: usize = 4;
 
+/// From how many moving pixels on a tile moves.
+const TILE_PIXELS: u8 = 3;
+
 /// The value that blanked pixels have in all three channels: flat grey.
 pub(crate) const GREY: u8 = 128;
 
@@ -20,13 +23,14 @@ pub(crate) const GREY: u8 = 128;
 pub struct GateOptions {
     /// Quality of the JPEG that it writes, 1 to 100.
     pub quality: u8,
-    /// For how many further frames a tile stays visible after the motion in it ended.
+    /// For how many further frames a tile stays visible after the motion in it ended. What is held looks like
+    /// motion to the `motion` counter, which then counts too many on gated frames; a detector does not mind.
     pub hold_frames: u8,
 }
 
 impl Default for GateOptions {
     fn default() -> Self {
-        Self { quality: 75, hold_frames: 1 }
+        Self { quality: 75, hold_frames: 0 }
     }
 }
 
@@ -54,7 +58,7 @@ struct CameraGate {
     hold: Vec<u8>,
 }
 
-/// Blanks what does not move, per camera. See VISION of the documentation for what it costs and loses.
+/// Blanks what does not move, per camera. `docs/vision.md` says what it costs and loses.
 pub struct Gate {
     options: GateOptions,
     cameras: Cameras<CameraGate>,
@@ -120,7 +124,7 @@ fn tiles(mask: &Mask) -> Mask {
         }
     }
     for (tile, count) in tiles.cells.iter_mut().zip(counts) {
-        *tile = u8::from(count >= 3);
+        *tile = u8::from(count >= TILE_PIXELS);
     }
     tiles
 }

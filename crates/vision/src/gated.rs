@@ -11,7 +11,7 @@ use crate::mask::Mask;
 use crate::motion::{ANALYSIS_WIDTH, PersonSize, count_mask};
 
 /// Size of a person in tiles. Calibrated on the first half of the campus sequence.
-const PERSON: PersonSize = PersonSize { area_top: 6.0, area_bottom: 14.0, share_min: 0.3, share_more: 0.7 };
+const PERSON: PersonSize = PersonSize { area_top: 7.0, area_bottom: 20.0, share_min: 0.19, share_more: 0.40 };
 
 /// How far a pixel may be from the grey of a blanked tile; the JPEG rounds.
 const TOLERANCE: u8 = 3;
@@ -25,7 +25,7 @@ pub(crate) fn count(luma: &Picture) -> Result<Count, ImageError> {
     for tile in &mut moving.cells {
         *tile = 1 - *tile;
     }
-    Ok(count_mask(&moving, &PERSON, luma.width, luma.height))
+    Ok(count_mask(&moving, 0, &PERSON, luma.width, luma.height))
 }
 
 /// The tiles of a gated frame that show anything.

@@ -15,8 +15,25 @@ mod gated;
 mod image;
 mod mask;
 mod motion;
+mod nanodet;
 
 pub use count::{BoundingBox, Count, Counter};
 pub use error::{ImageError, VisionError};
 pub use gate::{Gate, GateOptions, Gated};
 pub use motion::MotionCounter;
+pub use nanodet::NanoDet;
+
+/// The names of the counters that [`counter`] makes.
+pub const COUNTERS: [&str; 2] = ["motion", "nanodet"];
+
+/// Makes the counter of this name.
+///
+/// # Errors
+/// When there is none of this name, or the detector's model cannot be loaded.
+pub fn counter(name: &str) -> Result<Box<dyn Counter>, VisionError> {
+    match name {
+        "motion" => Ok(Box::new(MotionCounter::new())),
+        "nanodet" => Ok(Box::new(NanoDet::new()?)),
+        other => Err(VisionError::UnknownCounter { name: other.to_owned() }),
+    }
+}

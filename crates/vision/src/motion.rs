@@ -13,13 +13,19 @@ use crate::mask::Mask;
 /// Width of the picture that motion is looked for in, in pixels; the height follows from the aspect.
 pub(crate) const ANALYSIS_WIDTH: usize = 192;
 
+/// Of the nine pixels around and including one, how many must differ for it to count: single pixels are noise.
+const VOTES: u8 = 4;
+/// How far apart the parts of a person may be, in pixels to each side: a body often falls apart into head,
+/// trunk and legs.
+const BRIDGE: usize = 2;
+
 /// How large a person is in the picture. Calibrated on the first half of the campus sequence; another scene
 /// needs other figures.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PersonSize {
-    /// Foreground pixels of a person whose feet are at the upper edge, at the analysis size.
+    /// Area of a person whose feet are at the upper edge, in cells of the mask.
     pub(crate) area_top: f32,
-    /// Foreground pixels of a person whose feet are at the lower edge, at the analysis size.
+    /// Area of a person whose feet are at the lower edge, in cells of the mask.
     pub(crate) area_bottom: f32,
     /// Share of that area from which on a group is one person at all.
     pub(crate) share_min: f32,
@@ -27,7 +33,8 @@ pub(crate) struct PersonSize {
     pub(crate) share_more: f32,
 }
 
-const PERSON: PersonSize = PersonSize { area_top: 40.0, area_bottom: 110.0, share_min: 0.3, share_more: 0.7 };
+const PERSON: PersonSize =
+    PersonSize { area_top: 27.0, area_bottom: 203.0, share_min: 0.22, share_more: 0.52 };
 
 /// The motion of one camera.
 pub(crate) struct MotionModel {
@@ -64,16 +71,23 @@ impl MotionModel {
         }
         self.background.foreground(&small.pixels, &mut self.raw);
         let raw = Mask { width: self.width, height: self.height, cells: std::mem::take(&mut self.raw) };
-        let clean = raw.vote(5);
+        let clean = raw.vote(VOTES);
         self.raw = raw.cells;
         Ok(Some(clean))
     }
 }
 
-/// Counts people in a mask at the analysis size, for a picture of `width` x `height` pixels.
-pub(crate) fn count_mask(mask: &Mask, person: &PersonSize, width: usize, height: usize) -> Count {
-    // A person often falls apart into head, trunk and legs: bridge small gaps, mostly along the body.
-    let bridged = mask.dilate(1, 2);
+/// Counts people in a mask, for a picture of `width` x `height` pixels.
+///
+/// `bridge` is how far apart the parts of a group may be, in cells of the mask to each side.
+pub(crate) fn count_mask(
+    mask: &Mask,
+    bridge: usize,
+    person: &PersonSize,
+    width: usize,
+    height: usize,
+) -> Count {
+    let bridged = mask.dilate(bridge, bridge);
     let mut count = Count { people: 0, boxes: Vec::new() };
     let scale_x = width as f32 / mask.width as f32;
     let scale_y = height as f32 / mask.height as f32;
@@ -99,7 +113,7 @@ pub(crate) fn count_mask(mask: &Mask, person: &PersonSize, width: usize, height:
 
 /// The people in the motion of a full frame.
 pub(crate) fn count_motion(mask: &Mask, width: usize, height: usize) -> Count {
-    count_mask(mask, &PERSON, width, height)
+    count_mask(mask, BRIDGE, &PERSON, width, height)
 }
 
 /// The `motion` counter. It keeps a background per camera for full frames, and none for gated ones.

@@ -28,8 +28,5 @@ impl fmt::Display for CounterName {
 
 /// Makes a counter.
 pub(crate) fn counter(name: CounterName) -> Result<Box<dyn Counter>, Failure> {
-    match name {
-        CounterName::Motion => Ok(Box::new(vision::MotionCounter::new())),
-        CounterName::Nanodet => Err(Failure::failed("WIP")),
-    }
+    vision::counter(&name.to_string()).map_err(|error| Failure::failed(error.to_string()))
 }

@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT mean: come to an orderly end. The second one means: now.
+//! SIGTERM and SIGINT mean: come to an orderly end. However many SIGTERMs come, they mean no more than that, so
+//! that `cctv stop` may be repeated; a second SIGINT, from somebody at the keyboard, means: now.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -8,14 +9,13 @@ use signal_hook::flag;
 
 use crate::exit::{Exit, Failure};
 
-/// A flag that the first SIGTERM or SIGINT raises. A second one ends the process at once.
+/// A flag that the first SIGTERM or SIGINT raises.
 pub(crate) fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGINT] {
-        // The order matters: a conditional shutdown registered first looks at the flag before it is raised.
-        flag::register_conditional_shutdown(signal, Exit::Incomplete as i32, Arc::clone(&stop))
-            .and_then(|_| flag::register(signal, Arc::clone(&stop)))
-            .map_err(|error| Failure::failed(format!("cannot handle signals: {error}")))?;
-    }
+    // The order matters: the conditional shutdown looks at the flag before the same signal raises it.
+    flag::register_conditional_shutdown(SIGINT, Exit::Incomplete as i32, Arc::clone(&stop))
+        .and_then(|_| flag::register(SIGINT, Arc::clone(&stop)))
+        .and_then(|_| flag::register(SIGTERM, Arc::clone(&stop)))
+        .map_err(|error| Failure::failed(format!("cannot handle signals: {error}")))?;
     Ok(stop)
 }

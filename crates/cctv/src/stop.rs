@@ -16,6 +16,9 @@ use crate::tally::UNDRAINED;
 /// Pause between two looks at the files of other processes.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How long all processes must be seen gone before waiting for them is given up.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// A role that leaves files in a metrics directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Role {
@@ -69,6 +72,8 @@ pub(crate) enum Until {
 }
 
 /// Wait until processes of a role are ready, or have ended with a complete account.
+///
+/// Looks at the files that the role writes into its metrics folder, so that folder must be a fresh one.
 #[derive(Debug, clap::Args)]
 pub(crate) struct WaitArgs {
     /// The role
@@ -139,6 +144,7 @@ pub(crate) fn stop(args: &StopArgs) -> Result<(), Failure> {
 pub(crate) fn wait(args: &WaitArgs) -> Result<(), Failure> {
     let role = args.role.name();
     let deadline = Instant::now() + args.timeout;
+    let mut gone_since: Option<Instant> = None;
     loop {
         let reached = match args.until {
             Until::Ready => presence::instances(&args.metrics, role, "ready").unwrap_or_default(),
@@ -153,7 +159,8 @@ pub(crate) fn wait(args: &WaitArgs) -> Result<(), Failure> {
                 }
             };
         }
-        if Instant::now() >= deadline || gave_up(args, role, reached.len()) {
+        gone_since = all_gone(args, role).then(|| gone_since.unwrap_or_else(Instant::now));
+        if Instant::now() >= deadline || gone_since.is_some_and(|since| since.elapsed() >= GRACE) {
             let goal = if args.until == Until::Ready { "ready" } else { "complete" };
             return Err(Failure::incomplete(format!(
                 "{} of {} {role} processes are {goal} in {} after {:?}{}",
@@ -168,11 +175,11 @@ pub(crate) fn wait(args: &WaitArgs) -> Result<(), Failure> {
     }
 }
 
-/// Whether all that were started are gone, so that waiting on is pointless.
-fn gave_up(args: &WaitArgs, role: &str, reached: usize) -> bool {
+/// Whether as many as are waited for have been started and all of them are gone, so that waiting on is pointless.
+fn all_gone(args: &WaitArgs, role: &str) -> bool {
     let accounts = presence::instances(&args.metrics, role, "account.json").unwrap_or_default();
     let running = presence::processes(&args.metrics, role).unwrap_or_default().iter().any(Found::alive);
-    accounts.len() >= args.count && reached < args.count && !running
+    accounts.len() >= args.count && !running
 }
 
 /// Names the instances that have ended without a complete account.

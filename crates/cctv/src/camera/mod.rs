@@ -79,8 +79,8 @@ pub(crate) fn run(args: CameraArgs) -> Result<(), Failure> {
     if args.keep_alive < Duration::from_secs(5) || args.keep_alive > Duration::from_secs(65_535) {
         return Err(Failure::usage("--keep-alive must be between 5s and 65535s"));
     }
-    let tally = Tally::create(&args.metrics, "camera", args.id.as_str(), LATENCY)?;
     let presence = Presence::announce(&args.metrics, "camera", args.id.as_str())?;
+    let tally = Tally::create(&args.metrics, "camera", args.id.as_str(), LATENCY)?;
     let stop = signals::stop_flag()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

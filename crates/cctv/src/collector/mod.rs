@@ -66,8 +66,8 @@ pub(crate) fn run(args: &CollectorArgs) -> Result<(), Failure> {
         As::InSink => ("in-sink", sink::FOG_TO_CLOUD),
         As::OutSink => ("out-sink", sink::END_TO_END),
     };
-    let tally = Tally::create(&args.metrics, role, &args.id, latency)?;
     let presence = Presence::announce(&args.metrics, role, &args.id)?;
+    let tally = Tally::create(&args.metrics, role, &args.id, latency)?;
     let stop = signals::stop_flag()?;
     let name = format!("{role}-{}", args.id);
     let mut source = Source::open(&args.kafka, &name, &name, &args.topic, true, args.connect_timeout)?;

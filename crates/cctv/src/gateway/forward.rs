@@ -42,19 +42,39 @@ impl ProducerContext for Reports {
     }
 }
 
+/// Connections to the broker. An idempotent producer keeps five requests in flight, each for one partition, and on
+/// a link that loses packets every loss holds up all that its connection carries. One connection for all cameras
+/// of a gateway then queues for seconds; a few, each with its own cameras, do not.
+const CONNECTIONS: usize = 4;
+
+/// Bytes, in KiB, that wait for the broker per connection; when they are used up, frames wait outside.
+const QUEUE_KIB: &str = "65536";
+
 /// The producer side of the gateway; cheap to share.
 pub(super) struct Forward {
-    producer: ThreadedProducer<Reports>,
+    producers: Vec<ThreadedProducer<Reports>>,
     topic: String,
     flow: Arc<Flow>,
 }
 
 impl Forward {
-    /// A producer with these options.
+    /// Producers with these options.
     pub(super) fn new(config: &rdkafka::ClientConfig, topic: &str, flow: Arc<Flow>) -> Result<Self, Failure> {
-        let producer = ThreadedProducer::from_config_and_context(config, Reports { flow: Arc::clone(&flow) })
-            .map_err(|error| Failure::failed(format!("cannot make a Kafka producer: {error}")))?;
-        Ok(Self { producer, topic: topic.to_owned(), flow })
+        let mut config = config.clone();
+        config.set("queue.buffering.max.kbytes", QUEUE_KIB);
+        let producer = |_| {
+            ThreadedProducer::from_config_and_context(&config, Reports { flow: Arc::clone(&flow) })
+                .map_err(|error| Failure::failed(format!("cannot make a Kafka producer: {error}")))
+        };
+        let producers = (0..CONNECTIONS).map(producer).collect::<Result<_, _>>()?;
+        Ok(Self { producers, topic: topic.to_owned(), flow })
+    }
+
+    /// The producer of a camera: always the same one, so that its frames stay in order.
+    fn producer(&self, camera: &str) -> &ThreadedProducer<Reports> {
+        let sum =
+            camera.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
+        &self.producers[sum % self.producers.len()]
     }
 
     /// Produces one frame, keyed by its camera. While the producer's queue is full this waits, and with it
@@ -62,6 +82,7 @@ impl Forward {
     pub(super) fn send(&self, passage: Passage, header: &Header, payload: &[u8]) {
         let deadline = Instant::now() + ROOM_PATIENCE;
         let key = passage.camera.clone();
+        let producer = self.producer(key.as_str());
         let mut record =
             BaseRecord::with_opaque_to(&self.topic, Box::new(Dispatch { passage, bytes: payload.len() }))
                 .key(key.as_str())
@@ -69,7 +90,7 @@ impl Forward {
                 .timestamp(i64::try_from(header.captured_unix_ns / 1_000_000).unwrap_or(i64::MAX))
                 .headers(kafka::headers(header));
         loop {
-            match self.producer.send(record) {
+            match producer.send(record) {
                 Ok(()) => return,
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
                     if Instant::now() < deadline =>
@@ -87,7 +108,10 @@ impl Forward {
 
     /// Waits until everything has been delivered or given up.
     pub(super) fn flush(&self, patience: Duration) {
-        // What is not delivered by then stays open in the account, which says so.
-        let _ = self.producer.flush(patience);
+        let deadline = Instant::now() + patience;
+        for producer in &self.producers {
+            // What is not delivered by then stays open in the account, which says so.
+            let _ = producer.flush(deadline.saturating_duration_since(Instant::now()));
+        }
     }
 }

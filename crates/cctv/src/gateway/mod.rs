@@ -94,8 +94,8 @@ pub(crate) struct GatewayArgs {
 
 /// Runs the gateway to its end.
 pub(crate) fn run(args: &GatewayArgs) -> Result<(), Failure> {
-    let tally = Tally::create(&args.metrics, "gateway", &args.id, LATENCY)?;
     let presence = Presence::announce(&args.metrics, "gateway", &args.id)?;
+    let tally = Tally::create(&args.metrics, "gateway", &args.id, LATENCY)?;
     let stop = signals::stop_flag()?;
     let name = format!("gateway-{}", args.id);
     let probe: BaseConsumer = kafka::consumer(&args.kafka, &name, &name)

@@ -100,8 +100,8 @@ struct Crew {
 /// Runs the job to its end.
 pub(crate) fn run(args: &JobArgs) -> Result<(), Failure> {
     let spec = JobSpec::read(&args.spec)?;
-    let tally = Tally::create(&args.metrics, "job", &args.id, LATENCY)?;
     let presence = Presence::announce(&args.metrics, "job", &args.id)?;
+    let tally = Tally::create(&args.metrics, "job", &args.id, LATENCY)?;
     let stop = signals::stop_flag()?;
     let name = format!("job-{}", args.id);
     let mut source =

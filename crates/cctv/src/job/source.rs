@@ -92,14 +92,15 @@ impl Source {
         }
     }
 
-    /// One past the newest record of each partition, as the broker says now.
+    /// One past the newest record of each partition, as the broker says now; 0 where nothing is left to read,
+    /// be it that retention has taken it.
     pub(crate) fn ends(&self) -> Result<BTreeMap<i32, i64>, Failure> {
         let end = |partition| {
-            let (_, end) =
+            let (start, end) =
                 self.consumer.fetch_watermarks(&self.topic, partition, QUESTION).map_err(|error| {
                     Failure::unreachable(format!("cannot ask for the end of {:?}: {error}", self.topic))
                 })?;
-            Ok((partition, end))
+            Ok((partition, if start < end { end } else { 0 }))
         };
         self.partitions().map(end).collect()
     }

@@ -108,8 +108,9 @@ impl<'a> Run<'a> {
     /// The first thing that went wrong; everything is released all the same.
     pub(crate) fn experiment(&self) -> Result<(), Stop> {
         let testbed = self.phase(RunPhase::Testbed, || self.bring_up())?;
-        let done = self.on_hosts(&testbed);
-        let kept = self.bring_back(&testbed);
+        let mut probed = None;
+        let done = self.on_hosts(&testbed, &mut probed);
+        let kept = self.bring_back(&testbed, probed.as_ref());
         let released = testbed.release();
         done?;
         kept?;
@@ -138,7 +139,9 @@ impl<'a> Run<'a> {
         Ok(testbed)
     }
 
-    fn on_hosts(&self, testbed: &LocalTestbed) -> Result<(), Stop> {
+    /// All that happens while the hosts live. `probed` takes the network's counters once it has been measured, so
+    /// that the probes do not count as traffic of the run.
+    fn on_hosts(&self, testbed: &LocalTestbed, probed: &mut Option<netem::Snapshot>) -> Result<(), Stop> {
         let agents = testbed.agents();
         for (host, agent) in self.plan.hosts.iter().zip(agents).filter(|(host, _)| host.monitored) {
             debug_assert!(self.plan.monitoring.is_some() || !host.monitored);
@@ -158,31 +161,37 @@ impl<'a> Run<'a> {
             measure(self.plan, agents, &self.folder, &self.journal)
                 .map_err(|error| Stop::Measure(error.to_string()))
         })?;
+        *probed = Some(testbed.network()?);
         let play = |phase: Phase| {
             self.phase(phase.into(), || Ok(workflow.run_phase(&self.plan.entries, phase).map(drop)?))
         };
         play(Phase::Prepare)?;
         play(Phase::Launch)?;
-        self.phase(RunPhase::Run, || self.wait())?;
+        self.phase(RunPhase::Run, || self.wait(&workflow))?;
         play(Phase::Finalize)?;
         workflow.check_jobs()?;
         Ok(())
     }
 
-    /// Lets the application run for the asked time.
-    fn wait(&self) -> Result<(), Stop> {
+    /// Lets the application run for the asked time, as long as none of its jobs fails.
+    fn wait(&self, workflow: &Workflow) -> Result<(), Stop> {
         let duration = Duration::from_secs(self.args.scenario.duration);
         let begin = Instant::now();
         while let Some(left) = duration.checked_sub(begin.elapsed()).filter(|left| !left.is_zero()) {
             self.progress.waiting(begin.elapsed().as_secs(), duration.as_secs());
             self.cancel.wait(left.min(Duration::from_secs(1))).map_err(|_| Stop::Interrupted)?;
+            workflow.check_jobs()?;
         }
         Ok(())
     }
 
     /// Brings back what the hosts and the network have recorded, also after a failure.
-    fn bring_back(&self, testbed: &LocalTestbed) -> Result<(), Stop> {
-        write_json(&self.folder.network(), &testbed.network()?)?;
+    fn bring_back(&self, testbed: &LocalTestbed, probed: Option<&netem::Snapshot>) -> Result<(), Stop> {
+        let network = testbed.network()?;
+        write_json(
+            &self.folder.network(),
+            &probed.map_or_else(|| network.clone(), |probed| network.since(probed)),
+        )?;
         for (host, agent) in self.plan.hosts.iter().zip(testbed.agents()).filter(|(host, _)| host.monitored) {
             // A host whose sampling never began has nothing to bring back.
             if agent.stat(Path::new(SAMPLES))?.is_some() {

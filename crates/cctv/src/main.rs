@@ -1,8 +1,10 @@
 //! The surveillance application: camera, gateway, job, collector, and the commands around them.
 //!
-//! A frame walks: data set -> camera -> (MQTT) -> gateway -> (Kafka `in-uni-data`) -> job -> (Kafka `out-uni-data`)
-//! -> collector. Every role writes its metrics and its account of frames into its `--metrics` folder, and ends in order
-//! on SIGTERM: end markers travel with the data, so the order in which roles are asked to stop does not matter.
+//! A frame walks: data set -> camera -> (MQTT) -> gateway -> (Kafka `in-uni-data`) -> job -> (Kafka
+//! `out-uni-data`)
+//! -> collector. Every role writes its metrics and its account of frames into its `--metrics` folder, and
+//! ends in order on SIGTERM: end markers travel with the data, so the order in which roles are asked to stop
+//! does not matter.
 
 mod camera;
 mod clock;

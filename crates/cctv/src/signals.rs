@@ -1,5 +1,5 @@
-//! SIGTERM and SIGINT mean: come to an orderly end. However many SIGTERMs come, they mean no more than that, so
-//! that `cctv stop` may be repeated; a second SIGINT, from somebody at the keyboard, means: now.
+//! SIGTERM and SIGINT mean: come to an orderly end. However many SIGTERMs come, they mean no more than that,
+//! so that `cctv stop` may be repeated; a second SIGINT, from somebody at the keyboard, means: now.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -46,9 +46,11 @@ impl Role {
     }
 }
 
-/// Ask the processes of a role to drain (SIGTERM), and wait until they are gone and their accounts are complete.
+/// Ask the processes of a role to drain (SIGTERM), and wait until they are gone and their accounts are
+/// complete.
 ///
-/// The processes are found by the pid files in the metrics directory. Finding that all have ended already is fine.
+/// The processes are found by the pid files in the metrics directory. Finding that all have ended already is
+/// fine.
 #[derive(Debug, clap::Args)]
 pub(crate) struct StopArgs {
     /// The role
@@ -175,7 +177,8 @@ pub(crate) fn wait(args: &WaitArgs) -> Result<(), Failure> {
     }
 }
 
-/// Whether as many as are waited for have been started and all of them are gone, so that waiting on is pointless.
+/// Whether as many as are waited for have been started and all of them are gone, so that waiting on is
+/// pointless.
 fn all_gone(args: &WaitArgs, role: &str) -> bool {
     let accounts = presence::instances(&args.metrics, role, "account.json").unwrap_or_default();
     let running = presence::processes(&args.metrics, role).unwrap_or_default().iter().any(Found::alive);

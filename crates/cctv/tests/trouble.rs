@@ -1,4 +1,6 @@
-//! What happens when something is wrong: brokers that are down, strangers that send rubbish, roles that are killed.
+//! What happens when something is wrong: brokers that are down, strangers that send rubbish, roles that are
+//! killed.
+#![allow(clippy::unwrap_used, reason = "a test fails loudly")]
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! A camera: replays pictures at a steady rate and publishes them over MQTT.
 //!
-//! There is one process per camera and hundreds of them on one machine, so this is one thread, one socket, and
-//! pictures that stay in the page cache.
+//! There is one process per camera and hundreds of them on one machine, so this is one thread, one socket,
+//! and pictures that stay in the page cache.
 
 mod outbox;
 mod replay;
@@ -29,10 +29,11 @@ use session::{LATENCY, Offered, Session};
 
 /// Replay a folder of JPEG files as one camera.
 ///
-/// Frame k is due at START + PHASE + k/FPS, where PHASE lies within one period and follows from the id, so that
-/// many cameras do not fire at once. Each due frame is published over MQTT 5 with QoS 1 on `cameras/ID/frames`:
-/// the payload is the plain JPEG, its header travels as user properties. Frames are never delayed: when too
-/// many are unacknowledged, or there is no connection, a due frame is dropped and counted.
+/// Frame k is due at START + PHASE + k/FPS, where PHASE lies within one period and follows from the id, so
+/// that many cameras do not fire at once. Each due frame is published over MQTT 5 with QoS 1 on
+/// `cameras/ID/frames`: the payload is the plain JPEG, its header travels as user properties. Frames are
+/// never delayed: when too many are unacknowledged, or there is no connection, a due frame is dropped and
+/// counted.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CameraArgs {
     /// Name of the camera: 1 to 64 characters of A-Z a-z 0-9 . _ -

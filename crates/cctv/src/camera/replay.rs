@@ -27,8 +27,8 @@ pub(super) struct Replay {
 impl Replay {
     /// Lists the pictures of `folder` and reads their truth where there is one.
     ///
-    /// # Errors
-    /// When the folder cannot be read, holds no JPEG, a picture is too large for one MQTT packet, or the truth is malformed.
+    /// # Errors When the folder cannot be read, holds no JPEG, a picture is too large for one MQTT packet, or
+    /// the truth is malformed.
     pub(super) fn open(folder: &Path) -> Result<Self, Failure> {
         let unreadable = |error: io::Error| {
             Failure::failed(format!("cannot read the data folder {}: {error}", folder.display()))

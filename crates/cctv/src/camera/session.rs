@@ -117,7 +117,8 @@ impl Session {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    // rumqttc keeps a collision of packet identifiers across connections, and then sends nothing more.
+                    // rumqttc keeps a collision of packet identifiers across connections, and then sends
+                    // nothing more.
                     events.state.collision = None;
                     self.lost(error.to_string());
                     tokio::time::sleep(backoff.pause()).await;

@@ -30,11 +30,11 @@ pub(crate) enum As {
 /// Measure the latency of a topic's records.
 ///
 /// Reads all partitions from the earliest record on, without a consumer group. Records that were there before
-/// the collector was ready are counted (fact `before_ready`), but their latency is not recorded: it would say when
-/// the collector was started.
+/// the collector was ready are counted (fact `before_ready`), but their latency is not recorded: it would say
+/// when the collector was started.
 ///
-/// SIGTERM drains: the collector goes on until it has read all there was at that moment and every camera it has
-/// seen has ended, or until `--drain-timeout`.
+/// SIGTERM drains: the collector goes on until it has read all there was at that moment and every camera it
+/// has seen has ended, or until `--drain-timeout`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CollectorArgs {
     /// A Kafka broker

@@ -1,8 +1,8 @@
 //! MQTT acknowledgements in the order in which the publications came. Pure.
 //!
-//! MQTT 5 wants PUBACKs in the order of the PUBLISH packets ([MQTT-4.6.0-2]), but Kafka confirms records in the
-//! order of its partitions. So a publication that is done waits here until all before it are done as well. The
-//! line is bounded by the receive maximum of the connection.
+//! MQTT 5 wants PUBACKs in the order of the PUBLISH packets ([MQTT-4.6.0-2]), but Kafka confirms records in
+//! the order of its partitions. So a publication that is done waits here until all before it are done as
+//! well. The line is bounded by the receive maximum of the connection.
 
 use std::collections::VecDeque;
 

@@ -15,8 +15,8 @@ use crate::clock;
 use crate::exit::Failure;
 use crate::kafka;
 
-/// How long a frame may wait for room in the producer's queue. Longer than the producer keeps a record that it
-/// cannot deliver, so room must come before.
+/// How long a frame may wait for room in the producer's queue. Longer than the producer keeps a record that
+/// it cannot deliver, so room must come before.
 const ROOM_PATIENCE: Duration = Duration::from_secs(150);
 
 /// A frame on its way to Kafka.
@@ -42,9 +42,9 @@ impl ProducerContext for Reports {
     }
 }
 
-/// Connections to the broker. An idempotent producer keeps five requests in flight, each for one partition, and on
-/// a link that loses packets every loss holds up all that its connection carries. One connection for all cameras
-/// of a gateway then queues for seconds; a few, each with its own cameras, do not.
+/// Connections to the broker. An idempotent producer keeps five requests in flight, each for one partition,
+/// and on a link that loses packets every loss holds up all that its connection carries. One connection for
+/// all cameras of a gateway then queues for seconds; a few, each with its own cameras, do not.
 const CONNECTIONS: usize = 4;
 
 /// Bytes, in KiB, that wait for the broker per connection; when they are used up, frames wait outside.

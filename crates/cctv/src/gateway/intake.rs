@@ -1,8 +1,9 @@
 //! From MQTT into the gateway.
 //!
-//! Policy when the gateway is slower than its cameras: nothing is dropped here. The connection's receive maximum
-//! is `--queue`, and a publication is acknowledged only after Kafka has its frame, so the broker holds back what
-//! exceeds the queue. Should a broker ignore the receive maximum, the gateway stops reading its socket.
+//! Policy when the gateway is slower than its cameras: nothing is dropped here. The connection's receive
+//! maximum is `--queue`, and a publication is acknowledged only after Kafka has its frame, so the broker
+//! holds back what exceeds the queue. Should a broker ignore the receive maximum, the gateway stops reading
+//! its socket.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +40,8 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    /// Drives the connection until something makes going on pointless; never returns `Ok` before the good-bye.
+    /// Drives the connection until something makes going on pointless; never returns `Ok` before the
+    /// good-bye.
     pub(super) async fn drive(&self, mut events: EventLoop) -> Result<(), Failure> {
         let mut backoff = Backoff::new(std::process::id().into());
         loop {

@@ -37,11 +37,11 @@ const CLIENT_QUEUE: usize = 66_000;
 
 /// Forward the frames of all cameras of an MQTT broker to Kafka.
 ///
-/// Subscribes to `cameras/+/frames`, drops second deliveries, stamps and processes each frame, and produces it to
-/// Kafka keyed by its camera (acks=all, idempotent). A frame is acknowledged to the MQTT broker only after Kafka has
-/// it, so a gateway that dies loses nothing. At most `--queue` frames are inside at a time; the rest waits at
-/// the broker. A broken header, an unreadable picture and a count of more than 10000 cameras drop the frame, counted
-/// by reason.
+/// Subscribes to `cameras/+/frames`, drops second deliveries, stamps and processes each frame, and produces
+/// it to Kafka keyed by its camera (acks=all, idempotent). A frame is acknowledged to the MQTT broker only
+/// after Kafka has it, so a gateway that dies loses nothing. At most `--queue` frames are inside at a time;
+/// the rest waits at the broker. A broken header, an unreadable picture and a count of more than 10000
+/// cameras drop the frame, counted by reason.
 ///
 /// SIGTERM drains: the gateway goes on until every camera it has seen has sent its end marker and Kafka has
 /// everything, or until `--drain-timeout`.

@@ -1,5 +1,5 @@
-//! The job's logic for the partitions of one worker: second deliveries, lateness, windows, ends, and which offsets
-//! may be committed. Pure: time is an argument.
+//! The job's logic for the partitions of one worker: second deliveries, lateness, windows, ends, and which
+//! offsets may be committed. Pure: time is an argument.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,8 +12,8 @@ use crate::seen::Seen;
 /// Most cameras one worker serves; see the gateway's bound of the same size.
 const CAMERAS_MAX: usize = 10_000;
 
-/// How far ahead of the clock a frame may claim to have been taken. Without this bound, one wrong clock would make
-/// the frames of all other cameras late.
+/// How far ahead of the clock a frame may claim to have been taken. Without this bound, one wrong clock would
+/// make the frames of all other cameras late.
 const AHEAD_NS_MAX: u64 = 60_000_000_000;
 
 /// Whether a frame is to be counted.
@@ -50,7 +50,8 @@ impl Engine {
         Self { watermarks, windows, streams: HashMap::new(), next_offsets: BTreeMap::new() }
     }
 
-    /// Decides on a frame or end marker. `now_ns` is any clock that does not go back, `now_unix_ns` the time of day.
+    /// Decides on a frame or end marker. `now_ns` is any clock that does not go back, `now_unix_ns` the time
+    /// of day.
     pub(super) fn admit(
         &mut self,
         header: &Header,
@@ -134,8 +135,8 @@ impl Engine {
         open.map(|(camera, _)| camera.to_string()).collect()
     }
 
-    /// How far each partition may be committed: up to the first record whose window is still open. `holds` are
-    /// first records of windows that are closed but not yet acknowledged.
+    /// How far each partition may be committed: up to the first record whose window is still open. `holds`
+    /// are first records of windows that are closed but not yet acknowledged.
     pub(super) fn committable(&self, holds: impl Iterator<Item = Origin> + Clone) -> BTreeMap<i32, i64> {
         let limit = |(partition, next): (&i32, &i64)| {
             let held =

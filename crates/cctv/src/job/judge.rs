@@ -79,7 +79,8 @@ impl Judge {
             }
         }
         let Some(check) = self.check.as_mut() else { return };
-        // A picture that the cheap counter could read and this one cannot says nothing about their difference.
+        // A picture that the cheap counter could read and this one cannot says nothing about their
+        // difference.
         let Ok(Some(second)) = check.count(&header.camera, jpeg, header.gated) else { return };
         self.scores.check_frames += 1;
         self.scores.check_difference += u64::from(second.people.abs_diff(counted.people));
@@ -107,7 +108,8 @@ impl Scores {
         self.check_difference += other.check_difference;
     }
 
-    /// Writes them as facts, one key per figure and counter: `truth_frames.motion`, `abs_error_sum.motion`, ...
+    /// Writes them as facts, one key per figure and counter: `truth_frames.motion`, `abs_error_sum.motion`,
+    /// ...
     pub(super) fn note(&self, recorder: &mut Recorder) {
         for (name, error) in &self.truth {
             recorder.fact(&format!("truth_frames.{name}"), error.frames);

@@ -1,7 +1,7 @@
 //! The counting job: frames in from Kafka, windows of counts out to Kafka.
 //!
-//! Frames are keyed by camera, so a camera lives in one partition and no shuffle is needed: each of N workers takes
-//! the partitions p with p mod N = its number.
+//! Frames are keyed by camera, so a camera lives in one partition and no shuffle is needed: each of N workers
+//! takes the partitions p with p mod N = its number.
 
 mod engine;
 mod judge;
@@ -58,12 +58,12 @@ const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 ///   guarantee           at-least-once
 ///   about               free text
 ///
-/// Frames that come after their window has closed are dropped as `late`, and counted. A window goes to the output topic
-/// as one JSON record keyed by its camera. A camera's end marker closes its windows and is passed on. Offsets are
-/// committed after the windows they belong to are acknowledged.
+/// Frames that come after their window has closed are dropped as `late`, and counted. A window goes to the
+/// output topic as one JSON record keyed by its camera. A camera's end marker closes its windows and is
+/// passed on. Offsets are committed after the windows they belong to are acknowledged.
 ///
-/// SIGTERM drains: the job goes on until every camera it has seen has ended and all windows are acknowledged, or
-/// until `--drain-timeout`; then the windows still open are sent as they are.
+/// SIGTERM drains: the job goes on until every camera it has seen has ended and all windows are acknowledged,
+/// or until `--drain-timeout`; then the windows still open are sent as they are.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct JobArgs {

@@ -50,8 +50,8 @@ const SPAN_MS_MAX: u64 = 86_400_000;
 impl JobSpec {
     /// Reads and checks a job file.
     ///
-    /// # Errors
-    /// When it cannot be read, is not such a document, or a value makes no sense; the message names the field.
+    /// # Errors When it cannot be read, is not such a document, or a value makes no sense; the message names
+    /// the field.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| Failure::failed(format!("cannot read the job {}: {error}", path.display())))?;

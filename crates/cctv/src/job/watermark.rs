@@ -1,8 +1,8 @@
 //! How far event time has come. Pure: the time of day is an argument.
 //!
 //! A partition's watermark is its newest event time minus a bound; the whole is the least of its partitions,
-//! leaving out those that have been silent for a while (Akidau et al., "The Dataflow Model", VLDB 2015; idleness as
-//! in Flink). It never goes back.
+//! leaving out those that have been silent for a while (Akidau et al., "The Dataflow Model", VLDB 2015;
+//! idleness as in Flink). It never goes back.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +42,8 @@ impl Watermarks {
         known.heard_ns = known.heard_ns.max(now_ns);
     }
 
-    /// The watermark at `now_ns`: no frame taken before it is expected any more. `None` while nothing can be said.
+    /// The watermark at `now_ns`: no frame taken before it is expected any more. `None` while nothing can be
+    /// said.
     pub(super) fn advance(&mut self, now_ns: u64) -> Option<u64> {
         let awake = |p: &&Partition| now_ns.saturating_sub(p.heard_ns) < self.idle_ns;
         // A partition that is awake but has not spoken holds everything back: `None` is the least.

@@ -58,7 +58,8 @@ impl Open {
         self.counted += 1;
         self.people += u64::from(counted.people);
         self.people_max = self.people_max.max(counted.people);
-        // Several counters in one window happen when placements change; the name then says so, in stable order.
+        // Several counters in one window happen when placements change; the name then says so, in stable
+        // order.
         if !self.counter.split('+').any(|name| name == counted.counter) {
             let mut names: Vec<&str> = self.counter.split('+').filter(|name| !name.is_empty()).collect();
             names.push(&counted.counter);

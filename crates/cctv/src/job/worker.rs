@@ -70,7 +70,8 @@ pub(super) struct Worker {
     epoch: Instant,
     receipts: (Receipts, Receiver<Receipt>),
     outstanding: BTreeMap<u64, Outstanding>,
-    /// Windows that Kafka did not take: their records are never committed, so that a restart brings them again.
+    /// Windows that Kafka did not take: their records are never committed, so that a restart brings them
+    /// again.
     lost: Vec<Origin>,
     sent: u64,
     windows: u64,

@@ -1,5 +1,6 @@
 //! Real brokers and real processes for the tests of this crate.
 #![allow(dead_code, reason = "each test file uses its own part of this")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test says what it skips, and fails loudly")]
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};

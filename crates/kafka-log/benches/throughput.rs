@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p kafka-log -- [MESSAGES [BYTES [RATE]]]`; without RATE as fast as possible. The server runs in this
 //! process, its CPU time is that of its threads (`/proc/self/task/*/stat`), so it does not contain the clients'.
-#![allow(clippy::print_stdout, reason = "a bench prints its result")]
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints its result and may fail loudly")]
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -57,7 +57,7 @@ fn main() {
         client.clone().set("group.id", "bench").set("auto.offset.reset", "earliest").create().unwrap();
     producer.client().fetch_metadata(Some("bench"), Duration::from_secs(10)).unwrap();
 
-    let payload: Vec<u8> = (0..bytes).map(|at| (at * 7919 >> 3) as u8).collect();
+    let payload: Vec<u8> = (0..bytes).map(|at| ((at * 7919) >> 3) as u8).collect();
     let (start, cpu) = (Instant::now(), server_cpu_ms());
     for n in 0..count {
         if let Some(rate) = rate {

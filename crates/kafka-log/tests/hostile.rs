@@ -1,4 +1,5 @@
 //! Bytes that are not Kafka's protocol, and clients that misbehave: the server must not care.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails loudly and says what it skips")]
 
 mod support;
 

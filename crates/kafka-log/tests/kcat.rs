@@ -1,4 +1,5 @@
 //! kcat, with the librdkafka of the distribution, judges. Skipped where it is not installed.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails loudly and says what it skips")]
 
 mod support;
 
@@ -10,6 +11,8 @@ use support::Fixture;
 fn kcat(fixture: &Fixture, arguments: &[&str], input: &str) -> Option<String> {
     let mut command = Command::new("kcat");
     command.args(["-b", &fixture.address(), "-X", "broker.address.family=v4"]).args(arguments);
+    // Cargo puts the librdkafka that the Rust tests are linked with in the way.
+    command.env_remove("LD_LIBRARY_PATH");
     let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = match spawned {
         Ok(child) => child,

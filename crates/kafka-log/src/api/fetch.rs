@@ -104,13 +104,14 @@ fn read(node: &Node, topic: &Topic, asked: &FetchPartition, room: u64, first: bo
         start: log.start_offset(),
         extent: None,
     };
-    let dir = result.is_err().then(|| log.dir().to_owned()).unwrap_or_default();
+    let failed_in = matches!(result, Err(ReadError::Storage(_))).then(|| log.dir().to_owned());
     drop(log);
     match result {
         Ok(extent) => fetched.extent = extent,
         Err(ReadError::OutOfRange) => fetched.error_code = code(ResponseError::OffsetOutOfRange),
         Err(ReadError::Storage(error)) => {
-            node.config.events.tell(&Event::ReadFailed { path: dir, why: error.to_string() });
+            let path = failed_in.unwrap_or_default();
+            node.config.events.tell(&Event::ReadFailed { path, why: error.to_string() });
             fetched.error_code = code(ResponseError::KafkaStorageError);
         }
     }

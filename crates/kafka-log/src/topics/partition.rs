@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use crate::batch::BatchHeader;
@@ -11,13 +11,16 @@ use crate::event::{Event, EventSink};
 use crate::log::{AppendError, Appended, PartitionLog, Policy};
 use crate::sync::{Waiter, lock};
 
+/// Writes must have worked for this long before an outage counts as over: on a full disk small batches still fit.
+const CALM_MS: i64 = 5000;
+
 /// One partition of a topic.
 #[derive(Debug)]
 pub(crate) struct Partition {
     log: Mutex<PartitionLog>,
     waiting: Mutex<Vec<Weak<Waiter>>>,
-    /// Whether the last write failed; so that an outage is told once, not per batch.
-    failing: AtomicBool,
+    /// When a write failed last, 0 while all is well; so that an outage is told once, not per batch.
+    failed_ms: AtomicI64,
     events: EventSink,
 }
 
@@ -27,7 +30,7 @@ impl Partition {
         Ok(Self {
             log: Mutex::new(log),
             waiting: Mutex::new(Vec::new()),
-            failing: AtomicBool::new(false),
+            failed_ms: AtomicI64::new(0),
             events: events.clone(),
         })
     }
@@ -74,13 +77,15 @@ impl Partition {
     }
 
     fn storage_failed(&self, dir: &Path, error: &io::Error) {
-        if !self.failing.swap(true, Ordering::Relaxed) {
+        if self.failed_ms.swap(clock::wall_ms(), Ordering::Relaxed) == 0 {
             self.events.tell(&Event::StorageFailed { path: dir.to_owned(), why: error.to_string() });
         }
     }
 
     fn storage_works(&self, dir: &Path) {
-        if self.failing.swap(false, Ordering::Relaxed) {
+        let failed_ms = self.failed_ms.load(Ordering::Relaxed);
+        if failed_ms != 0 && clock::wall_ms().saturating_sub(failed_ms) > CALM_MS {
+            self.failed_ms.store(0, Ordering::Relaxed);
             self.events.tell(&Event::StorageRecovered { path: dir.to_owned() });
         }
     }

@@ -18,32 +18,34 @@ use rdkafka::message::{Message, OwnedMessage};
 use rdkafka::producer::{BaseProducer, DeliveryResult, Producer, ProducerContext};
 
 /// How long anything may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-pub struct Fixture {
-    pub server: Option<Server>,
-    pub dir: tempfile::TempDir,
-    pub events: Arc<Mutex<Vec<String>>>,
+pub(crate) struct Fixture {
+    pub(crate) server: Option<Server>,
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) events: Arc<Mutex<Vec<String>>>,
     configure: fn(&mut Config),
 }
 
 impl Fixture {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with(|_| {})
     }
 
-    pub fn with(configure: fn(&mut Config)) -> Self {
+    pub(crate) fn with(configure: fn(&mut Config)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut fixture = Self { server: None, dir, events: Arc::default(), configure };
         fixture.restart();
         fixture
     }
 
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         if let Some(server) = self.server.take() {
             server.shutdown();
         }
         let mut config = Config::new(([127, 0, 0, 1], 0).into(), self.dir.path());
+        // The tests' records bear timestamps of long ago.
+        config.retention = None;
         config.group_initial_delay = Duration::from_millis(100);
         let events = Arc::clone(&self.events);
         config.events = EventSink::new(move |event| events.lock().unwrap().push(event.to_string()));
@@ -51,25 +53,25 @@ impl Fixture {
         self.server = Some(Server::start(config).unwrap());
     }
 
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         self.server.as_ref().unwrap().address().to_string()
     }
 
-    pub fn client(&self) -> ClientConfig {
+    pub(crate) fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", self.address()).set("broker.address.family", "v4");
         config
     }
 
-    pub fn admin(&self) -> AdminClient<DefaultClientContext> {
+    pub(crate) fn admin(&self) -> AdminClient<DefaultClientContext> {
         self.client().create().unwrap()
     }
 
-    pub fn create_topic(&self, name: &str, partitions: i32) {
+    pub(crate) fn create_topic(&self, name: &str, partitions: i32) {
         self.create_topic_with(name, partitions, &[]);
     }
 
-    pub fn create_topic_with(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
+    pub(crate) fn create_topic_with(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
         let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
         for (key, value) in settings {
             topic = topic.set(key, value);
@@ -78,7 +80,7 @@ impl Fixture {
         assert!(made.iter().all(Result::is_ok), "{made:?}");
     }
 
-    pub fn consumer(&self, group: &str) -> BaseConsumer {
+    pub(crate) fn consumer(&self, group: &str) -> BaseConsumer {
         self.client()
             .set("group.id", group)
             .set("auto.offset.reset", "earliest")
@@ -90,9 +92,12 @@ impl Fixture {
     }
 }
 
+/// Partition and offset of a delivered message, or why it was not delivered.
+pub(crate) type Report = Result<(i32, i64), String>;
+
 /// Collects delivery reports.
 #[derive(Default, Clone)]
-pub struct Reports(pub Arc<Mutex<Vec<Result<(i32, i64), String>>>>);
+pub(crate) struct Reports(pub(crate) Arc<Mutex<Vec<Report>>>);
 
 impl rdkafka::ClientContext for Reports {}
 
@@ -108,18 +113,18 @@ impl ProducerContext for Reports {
     }
 }
 
-pub fn producer(config: &mut ClientConfig) -> (BaseProducer<Reports>, Reports) {
+pub(crate) fn producer(config: &mut ClientConfig) -> (BaseProducer<Reports>, Reports) {
     let reports = Reports::default();
     (config.create_with_context(reports.clone()).unwrap(), reports)
 }
 
 /// Waits until all was delivered or refused.
-pub fn flush(producer: &BaseProducer<Reports>) {
+pub(crate) fn flush(producer: &BaseProducer<Reports>) {
     producer.flush(PATIENCE).unwrap();
 }
 
 /// Polls until `count` messages have come.
-pub fn take(consumer: &BaseConsumer, count: usize) -> Vec<OwnedMessage> {
+pub(crate) fn take(consumer: &BaseConsumer, count: usize) -> Vec<OwnedMessage> {
     let deadline = Instant::now() + PATIENCE;
     let mut messages = Vec::new();
     while messages.len() < count {
@@ -134,7 +139,7 @@ pub fn take(consumer: &BaseConsumer, count: usize) -> Vec<OwnedMessage> {
 }
 
 /// The partitions a consumer has.
-pub fn assigned(consumer: &BaseConsumer) -> BTreeSet<i32> {
+pub(crate) fn assigned(consumer: &BaseConsumer) -> BTreeSet<i32> {
     consumer.assignment().unwrap().elements().iter().map(|element| element.partition()).collect()
 }
 
@@ -147,7 +152,7 @@ impl Wake for Unpark {
 }
 
 /// Runs a future on this thread.
-pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);

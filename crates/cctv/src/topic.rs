@@ -89,7 +89,8 @@ fn create(args: &CreateArgs) -> Result<Vec<String>, Failure> {
                 Ok(Some(found)) if found == wanted => {}
                 Ok(Some(found)) => {
                     return Err(Failure::failed(format!(
-                        "topic {name:?} exists with {found} partitions, not {wanted}; delete it or ask for {found}"
+                        "topic {name:?} exists with {found} partitions, not {wanted}; \
+                         delete it or ask for {found}"
                     )));
                 }
                 Ok(None) => missing.push(name.as_str()),

@@ -14,6 +14,7 @@ use super::flow::{End, Flow, Passage};
 use crate::clock;
 use crate::exit::Failure;
 use crate::kafka;
+use crate::mqtt::stable_hash;
 
 /// How long a frame may wait for room in the producer's queue. Longer than the producer keeps a record that
 /// it cannot deliver, so room must come before.
@@ -72,9 +73,7 @@ impl Forward {
 
     /// The producer of a camera: always the same one, so that its frames stay in order.
     fn producer(&self, camera: &str) -> &ThreadedProducer<Reports> {
-        let sum =
-            camera.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
-        &self.producers[sum % self.producers.len()]
+        &self.producers[(stable_hash(camera) % self.producers.len() as u64) as usize]
     }
 
     /// Produces one frame, keyed by its camera. While the producer's queue is full this waits, and with it

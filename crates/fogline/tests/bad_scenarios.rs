@@ -33,7 +33,8 @@ fn copy_over(from: &Path, to: &Path) {
 #[test]
 fn check_names_file_line_and_cause() {
     let root = repository().join("crates/fogline/tests/bad");
-    let mut cases: Vec<_> = std::fs::read_dir(&root).expect("tests/bad").filter_map(Result::ok).map(|e| e.path()).collect();
+    let mut cases: Vec<_> =
+        std::fs::read_dir(&root).expect("tests/bad").filter_map(Result::ok).map(|e| e.path()).collect();
     cases.retain(|path| path.is_dir());
     cases.sort();
     assert!(cases.len() >= 40, "only {} bad inputs", cases.len());
@@ -42,8 +43,14 @@ fn check_names_file_line_and_cause() {
         let name = case.file_name().expect("a name").to_string_lossy().into_owned();
         let folder = tempfile::tempdir().expect("a folder");
         assemble(&case, folder.path());
-        let output = Command::new(FOGLINE).arg("check").arg(".").current_dir(folder.path()).output().expect("fogline runs");
-        let errors = String::from_utf8_lossy(&output.stderr).replace(&*folder.path().to_string_lossy(), "<scenario>");
+        let output = Command::new(FOGLINE)
+            .arg("check")
+            .arg(".")
+            .current_dir(folder.path())
+            .output()
+            .expect("fogline runs");
+        let errors =
+            String::from_utf8_lossy(&output.stderr).replace(&*folder.path().to_string_lossy(), "<scenario>");
         assert_eq!(output.status.code(), Some(2), "{name} was not refused:\n{errors}");
         assert!(!errors.contains("panicked"), "{name}: {errors}");
         said.push_str(&format!("== {name}\n{errors}\n"));

@@ -27,7 +27,8 @@ fn scenario(folder: &Path, phase: &str) {
     let layers = "environment: {local: {}}\nmonitoring: {type: dstat}\nlayers:\n\
                   - name: cloud\n  services: [{name: Server, roles: [monitoring]}]\n\
                   - name: edge\n  services: [{name: Client, roles: [monitoring]}]\n";
-    let network = "networks:\n- {src: cloud, dst: edge, delay: 5ms, rate: 100mbit, loss: 5%, symmetric: true}\n";
+    let network =
+        "networks:\n- {src: cloud, dst: edge, delay: 5ms, rate: 100mbit, loss: 5%, symmetric: true}\n";
     let workflow = format!(
         "- hosts: edge.client.*\n  prepare:\n  - shell: touch /opt/written /etc/written /var/written; sleep {}\n  \
          launch:\n  - {{shell: sleep 1000, async: 2000, poll: 0}}\n  - shell: sleep {}\n  finalize:\n  - shell: sleep {}\n",
@@ -48,16 +49,22 @@ fn end_in(phase: &str, sign: &str, signal: &str) -> Option<i32> {
     scenario(&folder, phase);
     let log = scratch.path().join("log");
     let before = Traces::now();
-    let mut runner = deploy(&folder, &log, &["--duration", "300"]);
+    let duration = if phase == "finalize" { "1" } else { "300" };
+    let mut runner = deploy(&folder, &log, &["--duration", duration]);
     let said = || std::fs::read_to_string(&log).unwrap_or_default();
     wait_for(&format!("{signal} in {phase}"), PATIENCE, || {
-        assert!(runner.try_wait().expect("a status").is_none(), "{phase}: the runner ended by itself:\n{}", said());
+        assert!(
+            runner.try_wait().expect("a status").is_none(),
+            "{phase}: the runner ended by itself:\n{}",
+            said()
+        );
         let run = run_folders(&folder).pop()?;
         let events = std::fs::read_to_string(run.join("fogline/events.jsonl")).ok()?;
         events.replace(' ', "").contains(sign).then_some(())
     });
     let mut watched: BTreeSet<_> = descendants(runner.id());
-    let killed = Command::new("kill").args(["-s", signal, &runner.id().to_string()]).status().expect("kill runs");
+    let killed =
+        Command::new("kill").args(["-s", signal, &runner.id().to_string()]).status().expect("kill runs");
     assert!(killed.success(), "{phase}: {signal} could not be sent");
     watched.extend(descendants(runner.id()));
     let status = wait_for(&format!("the runner's end after {signal} in {phase}"), PATIENCE, || {

@@ -39,10 +39,14 @@ fn allowed() -> BTreeMap<String, BTreeSet<String>> {
         .lines()
         .filter_map(|line| line.strip_prefix("| `"))
         .filter_map(|line| line.split_once('`'))
-        .map(|(name, rest)| (name.to_owned(), rest.trim_end_matches(" |").rsplit('|').next().unwrap_or("").to_owned()))
+        .map(|(name, rest)| {
+            (name.to_owned(), rest.trim_end_matches(" |").rsplit('|').next().unwrap_or("").to_owned())
+        })
         .collect();
     let names: BTreeSet<String> = table.keys().cloned().collect();
-    let full = |short: &str| [short.to_owned(), format!("fogline-{short}")].into_iter().find(|name| names.contains(name));
+    let full = |short: &str| {
+        [short.to_owned(), format!("fogline-{short}")].into_iter().find(|name| names.contains(name))
+    };
     table
         .iter()
         .map(|(name, uses)| match uses.trim() {
@@ -68,7 +72,11 @@ fn the_two_families_do_not_name_each_other() {
     for (name, uses) in linked() {
         let runner = name.starts_with("fogline") || name == "netem";
         let crossed = uses.iter().any(|used| {
-            if runner { application.contains(&used.as_str()) } else { used.starts_with("fogline") || used == "netem" }
+            if runner {
+                application.contains(&used.as_str())
+            } else {
+                used.starts_with("fogline") || used == "netem"
+            }
         });
         assert!(!crossed, "`{name}` reaches into the other family: {uses:?}");
     }

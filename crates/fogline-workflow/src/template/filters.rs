@@ -1,10 +1,11 @@
 //! Ansible's filters and tests that the template engine does not bring.
 
 use super::python;
-use minijinja::value::{Serde, ValueKind};
+use minijinja::value::{Rest, Serde, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, Value};
 
 pub(super) fn add_to(environment: &mut Environment<'static>) {
+    environment.add_function("range", range);
     environment.add_filter("basename", |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned());
     environment.add_filter("dirname", dirname);
     environment.add_filter("bool", truth);
@@ -24,6 +25,16 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_test("success", |result: Value| flag(&result, "failed").map(|failed| !failed));
     environment.add_test("changed", |result: Value| flag(&result, "changed"));
     environment.add_test("skipped", |result: Value| flag(&result, "skipped"));
+}
+
+/// `range([from,] to[, step])`. The engine's own takes an undefined end for one that is not given.
+fn range(bounds: Rest<Value>) -> Result<Value, Error> {
+    if bounds.iter().any(Value::is_undefined) {
+        return Err(Error::new(ErrorKind::UndefinedError, "a bound of range() is undefined"));
+    }
+    let bound = |index: usize| bounds.get(index).map(|bound| isize::try_from(bound.clone())).transpose();
+    let from = bound(0)?.ok_or_else(|| Error::new(ErrorKind::MissingArgument, "range() needs a bound"))?;
+    minijinja::functions::range(from, bound(1)?, bound(2)?)
 }
 
 fn dirname(path: &str) -> String {

@@ -17,13 +17,20 @@ pub(crate) fn repository() -> &'static Path {
 
 /// Why hosts cannot be made here, if so; tests say it and skip.
 pub(crate) fn no_testbed() -> Option<String> {
-    fogline_testbed::probe_rights().err().map(|right| right.to_string())
+    let lab_command = (FOGLINE.into(), vec!["__lab".to_owned()]);
+    let options = fogline_testbed::LocalOptions { lab_command, ..fogline_testbed::LocalOptions::default() };
+    match fogline_testbed::probe_rights_with(&options) {
+        Ok(_) => None,
+        Err(fogline_testbed::TestbedError::Right(missing)) => Some(missing.to_string()),
+        Err(broken) => panic!("the rights cannot be probed: {broken}"),
+    }
 }
 
 /// The run folders in a scenario folder.
 pub(crate) fn run_folders(scenario: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(scenario).expect("the scenario folder").filter_map(Result::ok);
-    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.join("fogline").is_dir()).collect();
+    let mut folders: Vec<PathBuf> =
+        entries.map(|entry| entry.path()).filter(|path| path.join("fogline").is_dir()).collect();
     folders.sort();
     folders
 }
@@ -95,7 +102,11 @@ pub(crate) fn descendants(root: u32) -> BTreeSet<Process> {
 /// Those of `watched` that still live.
 pub(crate) fn alive(watched: &BTreeSet<Process>) -> Vec<Process> {
     let all = processes();
-    watched.iter().filter(|process| all.get(&process.pid).is_some_and(|(_, now)| now == *process)).copied().collect()
+    watched
+        .iter()
+        .filter(|process| all.get(&process.pid).is_some_and(|(_, now)| now == *process))
+        .copied()
+        .collect()
 }
 
 /// What could be left behind outside the run folder: mounts, named namespaces, temporary files, devices.

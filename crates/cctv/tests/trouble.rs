@@ -208,3 +208,32 @@ fn a_gateway_that_is_killed_and_comes_back_loses_nothing() {
         assert!(sent.frames_out > 0);
     }
 }
+
+#[test]
+fn a_camera_outlives_its_broker_and_says_what_it_lost() {
+    let Some(mut brokers) = Brokers::start() else { return };
+    let bench = Bench::new();
+    let mut gateway = bench.gateway(&brokers, "1", &["--process", "none"]);
+    bench.wait_ready("gateway", 1);
+    let mut camera = bench.camera(&brokers, "c", "20", "6s", &[]);
+    let csv = std::path::Path::new(&bench.metrics()).join("camera-c.csv");
+    until("the camera has sent something", || {
+        meter::read_seconds(&csv).is_ok_and(|seconds| seconds.iter().any(|second| second.frames_out > 10))
+    });
+    brokers.restart_mqtt();
+    assert_eq!(camera.exit_code(), 0);
+    bench.stop("gateway").ok();
+    assert_eq!(gateway.exit_code(), 0);
+    let (sent, forwarded) = (bench.account("camera", "c"), bench.account("gateway", "1"));
+    assert_eq!((sent.unbalanced(), forwarded.unbalanced()), (vec![], vec![]));
+    assert!(sent.facts["connections"].as_u64().unwrap() >= 2, "{sent:?}");
+    assert_eq!(sent.total().frames_in, 120);
+    // What the broker had taken and not yet handed on died with it; the gateway knows how many are missing.
+    let missing = forwarded.facts["missing_frames"].as_u64().unwrap();
+    let unheard = sent.total().dropped.get("no-subscriber").copied().unwrap_or(0);
+    assert_eq!(
+        forwarded.total().frames_in + missing,
+        sent.total().frames_out + unheard,
+        "{sent:?} {forwarded:?}"
+    );
+}

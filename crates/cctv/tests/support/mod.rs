@@ -56,6 +56,15 @@ impl Brokers {
     }
 }
 
+impl Brokers {
+    /// Kills the MQTT broker, which keeps nothing, and starts it again at the same address.
+    pub(crate) fn restart_mqtt(&mut self) {
+        self.processes[0].kill();
+        let binary = Path::new(env!("CARGO_BIN_EXE_cctv")).with_file_name("broker");
+        self.processes[0] = Running::start_binary(&binary, "broker-mqtt", &["mqtt", "--listen", &self.mqtt]);
+    }
+}
+
 /// A port that was free a moment ago.
 pub(crate) fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()

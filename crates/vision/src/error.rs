@@ -13,7 +13,9 @@ pub enum ImageError {
         reason: String,
     },
     /// The picture is larger or smaller than what is looked at.
-    #[error("the picture has {width}x{height} pixels; from 32x32 to 4096x4096 is right")]
+    #[error(
+        "the picture has {width}x{height} pixels; right is 32 to 4096 for each side, and one at most three times the other"
+    )]
     Size {
         /// Width in pixels.
         width: usize,

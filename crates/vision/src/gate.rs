@@ -7,7 +7,7 @@ use crate::cameras::Cameras;
 use crate::error::ImageError;
 use crate::image::{self, Picture, Shrink, Wanted};
 use crate::mask::Mask;
-use crate::motion::{MotionModel, count_motion};
+use crate::motion::{MotionModel, analysis_size, count_motion};
 
 /// Side of a tile at the analysis size (a picture 192 pixels wide), in pixels; twice that in a frame of 384.
 pub(crate) const TILE: usize = 4;
@@ -129,9 +129,14 @@ fn tiles(mask: &Mask) -> Mask {
     tiles
 }
 
-/// The rectangle of a tile's pixels along one side of `length` pixels with `tiles` tiles.
+/// The index of the tile that a pixel is in, along a side of `length` pixels that has `analysis` at the analysis size.
 pub(crate) fn tile_of(pixel: usize, length: usize, analysis: usize) -> usize {
     pixel * analysis / length / TILE
+}
+
+/// The first pixel after a tile, along such a side.
+fn tile_end(tile: usize, length: usize, analysis: usize) -> usize {
+    ((tile + 1) * TILE * length).div_ceil(analysis).min(length)
 }
 
 /// A picture seen through a mask of tiles, for the encoder.
@@ -181,17 +186,15 @@ impl ImageBuffer for Masked<'_> {
 fn encode(picture: &Picture, visible: &Mask, quality: u8) -> Result<Vec<u8>, ImageError> {
     let failed = |reason: String| ImageError::Process { reason };
     let side = |length: usize| u16::try_from(length).map_err(|error| failed(error.to_string()));
-    let analysis_width = crate::motion::ANALYSIS_WIDTH;
-    let mut column_ends = vec![0; visible.width];
-    for x in 0..picture.width {
-        column_ends[tile_of(x, picture.width, analysis_width)] = x + 1;
-    }
+    let (analysis_width, analysis_height) = analysis_size(picture.width, picture.height);
+    let columns = 0..visible.width;
+    let column_ends = columns.map(|tile| tile_end(tile, picture.width, analysis_width)).collect();
     let masked = Masked {
         picture,
         visible,
         size: (side(picture.width)?, side(picture.height)?),
         column_ends,
-        analysis_height: (picture.height * analysis_width).div_ceil(picture.width).max(1),
+        analysis_height,
     };
     let mut jpeg = Vec::with_capacity(16 * 1024);
     let encoder = Encoder::new(&mut jpeg, quality);

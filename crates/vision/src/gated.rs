@@ -8,7 +8,7 @@ use crate::error::ImageError;
 use crate::gate::{GREY, TILE, tile_of};
 use crate::image::Picture;
 use crate::mask::Mask;
-use crate::motion::{ANALYSIS_WIDTH, PersonSize, count_mask};
+use crate::motion::{PersonSize, analysis_size, count_mask};
 
 /// Size of a person in tiles. Calibrated on the first half of the campus sequence.
 const PERSON: PersonSize = PersonSize { area_top: 7.0, area_bottom: 20.0, share_min: 0.19, share_more: 0.40 };
@@ -30,10 +30,10 @@ pub(crate) fn count(luma: &Picture) -> Result<Count, ImageError> {
 
 /// The tiles of a gated frame that show anything.
 fn visible_tiles(luma: &Picture) -> Mask {
-    let analysis_height = (luma.height * ANALYSIS_WIDTH).div_ceil(luma.width).max(1);
-    let mut coloured = vec![0u32; ANALYSIS_WIDTH.div_ceil(TILE) * analysis_height.div_ceil(TILE)];
-    let mut tiles = Mask::new(ANALYSIS_WIDTH.div_ceil(TILE), analysis_height.div_ceil(TILE));
-    let columns: Vec<usize> = (0..luma.width).map(|x| tile_of(x, luma.width, ANALYSIS_WIDTH)).collect();
+    let (analysis_width, analysis_height) = analysis_size(luma.width, luma.height);
+    let mut tiles = Mask::new(analysis_width.div_ceil(TILE), analysis_height.div_ceil(TILE));
+    let mut coloured = vec![0u32; tiles.cells.len()];
+    let columns: Vec<usize> = (0..luma.width).map(|x| tile_of(x, luma.width, analysis_width)).collect();
     for (y, line) in luma.pixels.chunks_exact(luma.width).enumerate() {
         let row = tile_of(y, luma.height, analysis_height) * tiles.width;
         for (pixel, column) in line.iter().zip(&columns) {

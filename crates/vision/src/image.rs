@@ -14,6 +14,8 @@ use crate::error::ImageError;
 /// from asking for gigabytes.
 const SIDE_MIN: usize = 32;
 const SIDE_MAX: usize = 4096;
+/// How many times as long as the other a side may be.
+const ASPECT_MAX: usize = 3;
 
 /// A decoded picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +54,8 @@ pub(crate) fn decode(jpeg: &[u8], wanted: Wanted) -> Result<Picture, ImageError>
     decoder.decode_headers().map_err(broken)?;
     let info = decoder.info().ok_or_else(|| broken("no header"))?;
     let (width, height) = (usize::from(info.width), usize::from(info.height));
-    if !(SIDE_MIN..=SIDE_MAX).contains(&width) || !(SIDE_MIN..=SIDE_MAX).contains(&height) {
+    let (short, long) = (width.min(height), width.max(height));
+    if short < SIDE_MIN || long > SIDE_MAX || long > short * ASPECT_MAX {
         return Err(ImageError::Size { width, height });
     }
     let stored = decoder.input_colorspace().ok_or_else(|| broken("no colour space"))?;

@@ -10,8 +10,14 @@ use crate::gated;
 use crate::image::{self, Picture, Shrink, Wanted};
 use crate::mask::Mask;
 
-/// Width of the picture that motion is looked for in, in pixels; the height follows from the aspect.
-pub(crate) const ANALYSIS_WIDTH: usize = 192;
+/// Width of the picture that motion is looked for in, in pixels. Smaller frames keep their own.
+const ANALYSIS_WIDTH: usize = 192;
+
+/// The size at which motion is looked for in a frame of this size, aspect kept.
+pub(crate) fn analysis_size(width: usize, height: usize) -> (usize, usize) {
+    let analysis_width = width.min(ANALYSIS_WIDTH);
+    (analysis_width, (height * analysis_width).div_ceil(width))
+}
 
 /// Of the nine pixels around and including one, how many must differ for it to count: single pixels are noise.
 const VOTES: u8 = 4;
@@ -47,14 +53,9 @@ pub(crate) struct MotionModel {
 
 impl MotionModel {
     pub(crate) fn new(width: usize, height: usize) -> Self {
-        let analysis_height = (height * ANALYSIS_WIDTH).div_ceil(width).max(1);
-        Self {
-            width: ANALYSIS_WIDTH,
-            height: analysis_height,
-            source: (width, height),
-            background: Background::new(ANALYSIS_WIDTH * analysis_height),
-            raw: Vec::new(),
-        }
+        let source = (width, height);
+        let (width, height) = analysis_size(width, height);
+        Self { width, height, source, background: Background::new(width * height), raw: Vec::new() }
     }
 
     /// Whether this model is for pictures of this size.
@@ -88,12 +89,14 @@ pub(crate) fn count_mask(
     height: usize,
 ) -> Count {
     let bridged = mask.dilate(bridge, bridge);
+    // The sizes of a person are for the full analysis width.
+    let area = (width.min(ANALYSIS_WIDTH) as f32 / ANALYSIS_WIDTH as f32).powi(2);
     let mut count = Count { people: 0, boxes: Vec::new() };
     let scale_x = width as f32 / mask.width as f32;
     let scale_y = height as f32 / mask.height as f32;
     for group in bridged.groups(mask) {
         let depth = group.bottom as f32 / mask.height as f32;
-        let one = person.area_top + (person.area_bottom - person.area_top) * depth;
+        let one = area * (person.area_top + (person.area_bottom - person.area_top) * depth);
         let share = group.weight as f32 / one;
         if share < person.share_min {
             continue;

@@ -1,0 +1,186 @@
+//! The whole smart surveillance experiment, as root and as an ordinary user: 320 cameras, real brokers, every frame
+//! accounted for.
+
+mod support;
+
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use support::{FOGLINE, Traces, no_testbed, repository, run_folders};
+
+/// `nobody`: an ordinary user on every machine.
+const ORDINARY: &str = "65534";
+
+fn artifacts() -> PathBuf {
+    repository().join("scenarios/smart-surveillance/artifacts")
+}
+
+/// The scenario in a folder of its own, so that its run folder is the test's.
+fn copy_scenario(folder: &Path) {
+    let original = repository().join("scenarios/smart-surveillance");
+    for name in ["layers_services.yaml", "network.yaml", "workflow.yaml"] {
+        std::fs::copy(original.join(name), folder.join(name)).expect("a scenario file");
+    }
+}
+
+/// Why the experiment cannot run here, if so.
+fn obstacle() -> Option<String> {
+    if !artifacts().join("dataset/dataset.json").is_file() {
+        return Some("there is no data set (scripts/test prepares it)".to_owned());
+    }
+    no_testbed()
+}
+
+fn assert_trusted(output: &Output, scenario: &Path) {
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    println!("{said}");
+    let run = run_folders(scenario).pop().expect("a run folder");
+    assert_hosts(&run);
+    assert_results(&run);
+    assert_ledger(&run);
+    assert_network(&run);
+    for name in ["report.html", "workflow-validate.out", "fogline/manifest.json", "fogline/network.json"] {
+        assert!(run.join(name).metadata().is_ok_and(|file| file.len() > 100), "{name} is missing or empty");
+    }
+    assert_eq!(std::fs::read_dir(run.join("dstat")).expect("dstat").count(), 15);
+}
+
+fn assert_hosts(run: &Path) {
+    let text = std::fs::read_to_string(run.join("layers_services-validate.yaml")).expect("the services");
+    let hosts: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_prefix("  - ")).collect();
+    assert_eq!(hosts.len(), 15, "{text}");
+}
+
+fn accounts(folder: &Path, prefix: &str) -> Vec<Value> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).expect("results").filter_map(Result::ok) {
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            if path.is_dir() {
+                open.push(path);
+            } else if name.starts_with(prefix) && name.ends_with(".account.json") {
+                for beside in ["csv", "hlog"] {
+                    let beside = path.with_file_name(name.replace("account.json", beside));
+                    assert!(beside.is_file(), "{} is missing", beside.display());
+                }
+                let text = std::fs::read_to_string(&path).expect("an account");
+                found.push(serde_json::from_str(&text).expect("an account is JSON"));
+            }
+        }
+    }
+    found
+}
+
+fn assert_results(run: &Path) {
+    let results = run.join("experiment-results");
+    for (prefix, processes) in
+        [("camera-", 320), ("gateway-", 4), ("job-", 1), ("in-sink-", 1), ("out-sink-", 1)]
+    {
+        let accounts = accounts(&results, prefix);
+        assert_eq!(accounts.len(), processes, "{prefix}");
+        assert!(accounts.iter().all(|account| account["complete"] == true), "a {prefix} process was cut off");
+    }
+    let windows = accounts(&results, "out-sink-").remove(0);
+    let cameras = windows["cameras"].as_object().expect("cameras");
+    let seen = cameras.values().filter(|camera| camera["in"].as_u64().unwrap_or(0) > 0).count();
+    assert_eq!(seen, 320, "cameras with windows in out-uni-data");
+}
+
+fn assert_ledger(run: &Path) {
+    let ledger = std::fs::read_to_string(run.join("fogline/ledger.csv")).expect("the ledger");
+    let rows: Vec<&str> = ledger.lines().skip(1).collect();
+    assert_eq!(rows.len(), 320);
+    assert!(rows.iter().all(|row| row.ends_with(",0")), "unexplained frames:\n{ledger}");
+}
+
+/// Rate within 5 %, delay within 1 ms each way, loss within one sixth.
+fn assert_network(run: &Path) {
+    let folder = run.join("network-validate");
+    let mut rules = 0;
+    for entry in std::fs::read_dir(&folder).expect("network-validate").filter_map(Result::ok) {
+        let text = std::fs::read_to_string(entry.path()).expect("a rule");
+        let rule: Value = serde_json::from_str(&text).expect("a rule is JSON");
+        let pair = |of: &str, asked: &str, measured: &str| {
+            let number = |key: &str| rule[of][key].as_f64().unwrap_or_else(|| panic!("{of}.{key}: {text}"));
+            (number(asked), number(measured))
+        };
+        let (asked, measured) = pair("delay", "asked_ms", "one_way_ms_p50");
+        assert!((measured - asked).abs() <= 1.0, "delay {measured} ms instead of {asked}");
+        let (asked, measured) = pair("rate", "asked_bits_per_s", "measured_bits_per_s");
+        assert!((measured / asked - 1.0).abs() <= 0.05, "rate {measured} instead of {asked}");
+        let (asked, measured) = pair("loss", "asked", "measured");
+        assert!((measured / asked - 1.0).abs() <= 1.0 / 6.0, "loss {measured} instead of {asked}");
+        rules += 1;
+    }
+    assert_eq!(rules, 4);
+}
+
+#[test]
+fn the_experiment_can_be_trusted_and_leaves_nothing() {
+    if let Some(obstacle) = obstacle() {
+        eprintln!("skipped: {obstacle}");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    copy_scenario(folder.path());
+    let before = Traces::now();
+    let mut command = Command::new(FOGLINE);
+    let output =
+        command.arg("deploy").arg(folder.path()).arg(artifacts()).args(["--duration", "15"]).output();
+    assert_trusted(&output.expect("fogline runs"), folder.path());
+    assert_eq!(before, Traces::now(), "something was left behind");
+    as_ordinary_user();
+}
+
+/// The same again under an ordinary user, when root runs the tests. In one test with the run above, so that the two
+/// do not share the cores.
+fn as_ordinary_user() {
+    let id = Command::new("id").arg("-u").output().expect("id runs");
+    if id.stdout != b"0\n" {
+        println!("already an ordinary user: no second run");
+        return;
+    }
+    let folder = tempfile::Builder::new().prefix("surveillance-").tempdir().expect("a folder");
+    let open = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("chmod")
+    };
+    open(folder.path(), 0o755);
+    let programs = Path::new(FOGLINE).parent().expect("a folder of programs");
+    for program in ["fogline", "cctv", "broker"] {
+        std::fs::copy(programs.join(program), folder.path().join(program)).expect("a program");
+        open(&folder.path().join(program), 0o755);
+    }
+    let scenario = folder.path().join("scenario");
+    std::fs::create_dir(&scenario).expect("a scenario folder");
+    copy_scenario(&scenario);
+    open(&scenario, 0o777);
+    // Where /dev/net/tun is closed to users, root opens a node of its own for this test.
+    let tun = folder.path().join("tun");
+    let made = Command::new("mknod")
+        .args(["-m", "0666"])
+        .arg(&tun)
+        .args(["c", "10", "200"])
+        .status()
+        .expect("mknod runs");
+    assert!(made.success(), "no device node for an ordinary user");
+    let copied = Command::new("cp")
+        .arg("-r")
+        .arg(artifacts())
+        .arg(folder.path().join("artifacts"))
+        .status()
+        .expect("cp runs");
+    assert!(copied.success(), "the artifacts cannot be copied");
+    let opened = Command::new("chmod").args(["-R", "a+rX"]).arg(folder.path().join("artifacts")).status();
+    assert!(opened.expect("chmod runs").success());
+    let user = ["--reuid", ORDINARY, "--regid", ORDINARY, "--clear-groups", "--"];
+    let mut command = Command::new("setpriv");
+    command.args(user).arg(folder.path().join("fogline")).arg("deploy").arg(&scenario);
+    command.arg(folder.path().join("artifacts")).args(["--duration", "15"]);
+    let output = command.env("FOGLINE_TUN", &tun).current_dir(folder.path()).output().expect("setpriv runs");
+    assert_trusted(&output, &scenario);
+}

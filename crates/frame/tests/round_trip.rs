@@ -1,4 +1,5 @@
 //! What is written is what is read, and what is broken is named.
+#![allow(clippy::unwrap_used, reason = "a test may end where it finds something unexpected")]
 
 use frame::{
     CameraId, CountError, Counted, Header, HeaderError, TOPIC_FILTER, Window, camera_of_topic, topic,

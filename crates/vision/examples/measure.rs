@@ -122,11 +122,13 @@ fn cpu_ns() -> u64 {
     total
 }
 
-fn measured<R>(ns: &mut u64, work: impl FnOnce() -> R) -> R {
+/// Runs `work` and returns its result with its CPU time. The kernel brings a thread's time up to date only at its
+/// ticks, so `work` should last for seconds.
+fn measured<R>(work: impl FnOnce() -> R) -> (R, u64) {
     let before = cpu_ns();
     let result = work();
-    *ns += cpu_ns() - before;
-    result
+    // A thread that ended in between takes its time with it.
+    (result, cpu_ns().saturating_sub(before))
 }
 
 fn read_counts(file: &Path) -> BTreeMap<u32, u32> {
@@ -165,9 +167,12 @@ fn read_streams(folder: &Path) -> (Vec<Vec<Frame>>, Truth) {
 /// Counts on whole frames.
 fn whole(counter: &mut dyn Counter, playing: &[(CameraId, &Frame)], truth: &Truth) -> Score {
     let mut score = Score::default();
-    for (camera, frame) in playing {
-        let ns = &mut score.cloud_ns;
-        let count = measured(ns, || counter.count(camera, &frame.jpeg, false)).expect("a JPEG");
+    let (counts, ns) = measured(|| {
+        let counts = playing.iter().map(|(camera, frame)| counter.count(camera, &frame.jpeg, false));
+        counts.collect::<Result<Vec<_>, _>>().expect("JPEGs")
+    });
+    score.cloud_ns = ns;
+    for ((_, frame), count) in playing.iter().zip(counts) {
         score.bytes += frame.jpeg.len() as u64;
         score.note(frame.position, count.map(|count| count.people), truth);
     }
@@ -181,29 +186,41 @@ fn gated(
     playing: &[(CameraId, &Frame)],
     truth: &Truth,
 ) -> Score {
-    let (mut score, mut gate, mut counter) = (Score::default(), Gate::new(options), counter);
-    for (camera, frame) in playing {
-        let outcome = measured(&mut score.fog_ns, || gate.gate(camera, &frame.jpeg)).expect("a JPEG");
-        let (jpeg, is_gated, estimate) = match &outcome {
-            Gated::Learning => (&frame.jpeg, false, None),
+    let (mut score, mut gate) = (Score::default(), Gate::new(options));
+    let (outcomes, ns) = measured(|| {
+        let outcomes = playing.iter().map(|(camera, frame)| gate.gate(camera, &frame.jpeg));
+        outcomes.collect::<Result<Vec<_>, _>>().expect("JPEGs")
+    });
+    score.fog_ns = ns;
+    let mut sent = Vec::new();
+    for ((camera, frame), outcome) in playing.iter().zip(&outcomes) {
+        match outcome {
+            Gated::Learning => sent.push((camera, frame, &frame.jpeg, None)),
             Gated::Still => {
                 score.still += 1;
                 score.note(frame.position, Some(0), truth);
-                continue;
             }
             Gated::Moving { jpeg, kept, people } => {
                 score.kept += f64::from(*kept);
                 score.gated += 1;
-                (jpeg, true, Some(*people))
+                sent.push((camera, frame, jpeg, Some(*people)));
             }
-        };
+        }
+    }
+    let mut counter = counter;
+    let (counts, ns) = measured(|| {
+        let counts = sent.iter().map(|(camera, _, jpeg, estimate)| match &mut counter {
+            None => *estimate,
+            Some(counter) => {
+                let count = counter.count(camera, jpeg, estimate.is_some()).expect("a JPEG");
+                count.map(|count| count.people)
+            }
+        });
+        counts.collect::<Vec<_>>()
+    });
+    score.cloud_ns = ns;
+    for ((_, frame, jpeg, _), people) in sent.iter().zip(counts) {
         score.bytes += jpeg.len() as u64;
-        let people = match &mut counter {
-            None => estimate,
-            Some(counter) => measured(&mut score.cloud_ns, || counter.count(camera, jpeg, is_gated))
-                .expect("a JPEG")
-                .map(|count| count.people),
-        };
         score.note(frame.position, people, truth);
     }
     score

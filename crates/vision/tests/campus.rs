@@ -1,6 +1,8 @@
 //! The counters on real pictures: the campus sequence, with our own count of 40 of its frames.
 //!
 //! `FOGLINE_DATASET` names the data set (`cctv dataset --out DIR`); without it these tests say that they skip.
+#![allow(clippy::unwrap_used, reason = "a test may end where it finds something unexpected")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures and skipped tests are worth a line")]
 
 use std::fs;
 use std::path::PathBuf;

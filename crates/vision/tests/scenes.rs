@@ -1,4 +1,5 @@
 //! Painted scenes: what moves is found, what does not is blanked, and broken pictures are refused.
+#![allow(clippy::unwrap_used, reason = "a test may end where it finds something unexpected")]
 
 use frame::CameraId;
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};

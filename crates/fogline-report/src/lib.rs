@@ -69,11 +69,23 @@ impl Evaluation {
     }
 
     /// What the run came to in a few lines of text, for a terminal.
-    pub fn summary(&self) -> Vec<String> {
+    pub fn summary(&self, manifest: &Manifest) -> Vec<String> {
         let mut lines = vec![self.ledger.summary()];
+        lines.extend(self.start_up(manifest));
         lines.extend(self.latencies.iter().map(Distribution::summary));
         lines.extend(self.tiers.iter().map(Tier::summary));
         lines
+    }
+
+    /// How long the cameras took to start, in words; `None` without cameras.
+    fn start_up(&self, manifest: &Manifest) -> Option<String> {
+        let (first, last) = self.results.started("camera")?;
+        let seconds = |from: u64, to: u64| to.saturating_sub(from) as f64 / 1e9;
+        Some(format!(
+            "start: the last camera started {:.1} s after the run began, {:.1} s after the first one",
+            seconds(manifest.started_unix_ns, last),
+            seconds(first, last)
+        ))
     }
 
     /// Writes `fogline/ledger.csv` and `report.html`.

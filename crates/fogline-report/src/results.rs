@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 /// Folders below `experiment-results/` are followed this deep.
 const DEPTH_MAX: usize = 16;
 
+/// The fact of a process that was asked to end before all its streams had ended.
+const UNDRAINED: &str = "undrained";
+
 /// The metric files of all processes.
 #[derive(Debug, Default)]
 pub(crate) struct Results {
@@ -47,10 +50,11 @@ impl Results {
         Ok(results)
     }
 
-    /// Sentences on processes that did not come to their orderly end.
+    /// Sentences on processes that did not come to their orderly end, or ended before their streams did.
     pub(crate) fn incomplete(&self) -> Vec<String> {
         let mut cut: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for account in self.accounts.iter().filter(|account| !account.complete) {
+        let ended = |account: &Account| account.complete && !account.facts.contains_key(UNDRAINED);
+        for account in self.accounts.iter().filter(|account| !ended(account)) {
             cut.entry(&account.role).or_default().push(&account.instance);
         }
         cut.into_iter()
@@ -60,6 +64,12 @@ impl Results {
                 format!("{} {role} processes did not come to an orderly end: {shown}{more}", instances.len())
             })
             .collect()
+    }
+
+    /// When the first and the last process of a role started, in nanoseconds since the Unix epoch.
+    pub(crate) fn started(&self, role: &str) -> Option<(u64, u64)> {
+        let starts = || self.of_role(role).map(|account| account.started_unix_ns);
+        starts().min().zip(starts().max())
     }
 
     /// Accounts of one role.

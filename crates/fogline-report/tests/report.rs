@@ -83,7 +83,10 @@ fn a_balanced_run_has_no_reason_for_doubt() {
     let evaluation = run.evaluate();
     assert_eq!(evaluation.reasons(), [] as [String; 0]);
     assert_eq!(evaluation.ledger().unexplained(), 0);
-    assert!(evaluation.summary()[0].contains("50 due at 1 cameras, 50 sent, 47 counted, 0 unexplained"));
+    assert!(
+        evaluation.summary(&Manifest::default())[0]
+            .contains("50 due at 1 cameras, 50 sent, 47 counted, 0 unexplained")
+    );
 }
 
 #[test]
@@ -114,6 +117,19 @@ fn a_stage_without_account_and_a_cut_one_are_reasons() {
     let reasons = run.evaluate().reasons().join("; ");
     assert!(reasons.contains("no job left an account"), "{reasons}");
     assert!(reasons.contains("1 gateway processes did not come to an orderly end: 1"), "{reasons}");
+}
+
+#[test]
+fn a_stage_that_ended_before_its_streams_is_a_reason() {
+    let run = Run::new();
+    run.pass_all(0);
+    let mut job = run.recorder("job");
+    job.frames_in("cam-1", FRAMES - 3, 1000);
+    job.frames_out("cam-1", FRAMES - 3, 900);
+    job.fact("undrained", 1);
+    job.finish().expect("an account");
+    let reasons = run.evaluate().reasons().join("; ");
+    assert!(reasons.contains("1 job processes did not come to an orderly end"), "{reasons}");
 }
 
 #[test]

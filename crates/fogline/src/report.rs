@@ -15,8 +15,8 @@ pub(crate) fn run(args: &ReportArgs) -> Exit {
         }
     };
     match build(&folder) {
-        Ok(evaluation) => {
-            evaluation.summary().iter().for_each(|line| println!("{line}"));
+        Ok((evaluation, manifest)) => {
+            evaluation.summary(&manifest).iter().for_each(|line| println!("{line}"));
             evaluation.reasons().iter().for_each(|reason| println!("untrusted: {reason}"));
             println!("{}", folder.report().display());
             if evaluation.reasons().is_empty() { Exit::Success } else { Exit::Untrusted }
@@ -28,9 +28,9 @@ pub(crate) fn run(args: &ReportArgs) -> Exit {
     }
 }
 
-fn build(folder: &RunFolder) -> Result<Evaluation, ReportError> {
+fn build(folder: &RunFolder) -> Result<(Evaluation, Manifest), ReportError> {
     let manifest = Manifest::read(folder)?;
     let evaluation = Evaluation::of(folder)?;
     evaluation.write(folder, &manifest)?;
-    Ok(evaluation)
+    Ok((evaluation, manifest))
 }

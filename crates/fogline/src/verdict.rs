@@ -36,7 +36,7 @@ pub(crate) fn conclude(mut run: Run<'_>, outcome: Result<(), Stop>) -> Exit {
         return if exit == Exit::Success { Exit::Internal } else { exit };
     }
     if let Ok(evaluation) = &evaluation {
-        evaluation.summary().iter().for_each(|line| println!("{line}"));
+        evaluation.summary(&run.manifest).iter().for_each(|line| println!("{line}"));
         println!("report: {}", run.folder.report().display());
     }
     exit

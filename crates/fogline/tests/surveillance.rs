@@ -1,6 +1,8 @@
 //! The whole smart surveillance experiment, as root and as an ordinary user: 320 cameras, real brokers, every frame
 //! accounted for.
 
+#![allow(clippy::print_stdout, reason = "a test that takes a minute shows what it ran")]
+
 mod support;
 
 use serde_json::Value;

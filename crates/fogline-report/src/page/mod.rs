@@ -69,7 +69,9 @@ fn verdict(evaluation: &Evaluation, manifest: &Manifest) -> String {
     }
     let ledger = evaluation.ledger();
     if !ledger.is_empty() {
-        html.push_str(&format!("<p>{}.</p>", escape(&ledger.summary())));
+        for line in [Some(ledger.summary()), evaluation.start_up(manifest)].into_iter().flatten() {
+            html.push_str(&format!("<p>{}.</p>", escape(&line)));
+        }
     }
     let warnings =
         manifest.facts.get("warnings").and_then(|value| value.as_array()).cloned().unwrap_or_default();

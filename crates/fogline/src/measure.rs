@@ -3,7 +3,7 @@
 use fogline_agent::Client;
 use fogline_journal::{Event, Journal, NetworkMeasured, RunFolder};
 use fogline_plan::Plan;
-use fogline_testbed::{MeasureOptions, RuleMeasurement};
+use fogline_testbed::{MeasureOptions, RuleMeasurement, Verdict};
 
 /// Measures all rules of the plan, all at once where they do not disturb each other, and records the results.
 ///
@@ -19,6 +19,11 @@ pub(crate) fn measure(
     for measured in fogline_testbed::measure(plan, agents, &MeasureOptions::default())? {
         fogline_journal::write_network_validation(folder, &measured.rule, &measured)?;
         journal.emit(Event::NetworkMeasured(event(&measured)))?;
+        for what in unclear(&measured) {
+            let message =
+                format!("the {what} of rule {} could be neither confirmed nor refuted", measured.rule);
+            journal.emit(Event::Warning { message })?;
+        }
     }
     Ok(())
 }
@@ -36,4 +41,11 @@ fn event(measured: &RuleMeasurement) -> NetworkMeasured {
         loss: measured.loss.measured,
         agrees: measured.agrees(),
     }
+}
+
+/// What of a rule too few packets could be measured for.
+fn unclear(measured: &RuleMeasurement) -> impl Iterator<Item = &'static str> {
+    let verdicts =
+        [("delay", measured.delay.verdict), ("rate", measured.rate.verdict), ("loss", measured.loss.verdict)];
+    verdicts.into_iter().filter(|(_, verdict)| *verdict == Verdict::Unclear).map(|(what, _)| what)
 }

@@ -70,7 +70,10 @@ impl Evaluation {
 
     /// What the run came to in a few lines of text, for a terminal.
     pub fn summary(&self, manifest: &Manifest) -> Vec<String> {
-        let mut lines = vec![self.ledger.summary()];
+        let mut lines = Vec::new();
+        if !self.ledger.is_empty() {
+            lines.push(self.ledger.summary());
+        }
         lines.extend(self.start_up(manifest));
         lines.extend(self.latencies.iter().map(Distribution::summary));
         lines.extend(self.tiers.iter().map(Tier::summary));

@@ -3,12 +3,17 @@
 use fogline_journal::{Event, Record, RunPhase, TaskEnded, Verdict};
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+/// How often the live line is drawn again while nothing happens.
+const TICK: Duration = Duration::from_millis(500);
 
 /// Prints events: a live line on a terminal, a line per phase elsewhere.
 pub(crate) struct Progress {
     state: Mutex<State>,
     live: bool,
+    begin: Instant,
 }
 
 #[derive(Default)]
@@ -17,13 +22,22 @@ struct State {
     hosts: BTreeSet<String>,
     tasks: usize,
     failed: usize,
+    /// What is being done, for the live line.
+    doing: String,
     shown: bool,
 }
 
 impl Progress {
-    /// Progress on standard error.
-    pub(crate) fn new() -> Self {
-        Self { state: Mutex::new(State::default()), live: std::io::stderr().is_terminal() }
+    /// Progress on standard error. On a terminal a thread keeps the elapsed time going until the last handle is gone.
+    pub(crate) fn start() -> Arc<Self> {
+        let live = std::io::stderr().is_terminal();
+        let progress = Arc::new(Self { state: Mutex::new(State::default()), live, begin: Instant::now() });
+        let shown = Arc::downgrade(&progress);
+        if live {
+            // Without the thread the line merely stands still between events.
+            let _ = std::thread::Builder::new().name("progress".to_owned()).spawn(move || tick(&shown));
+        }
+        progress
     }
 
     /// Takes one event.
@@ -38,23 +52,22 @@ impl Progress {
             }
             Event::PhaseStarted { phase } => {
                 *state = State { phase: Some(*phase), shown: state.shown, ..State::default() };
-                self.refresh(&mut state, record.elapsed_s, "");
+                self.refresh(&mut state, "");
             }
             Event::PhaseEnded { phase, ok, elapsed_ms } => {
                 let line = phase_line(&state, *phase, *ok, record.elapsed_s, *elapsed_ms);
+                state.phase = None;
                 self.line(&mut state, &line);
             }
             Event::HostUp(host) => {
                 state.hosts.insert(host.host.clone());
-                self.refresh(&mut state, record.elapsed_s, &host.host);
+                self.refresh(&mut state, &host.host);
             }
-            Event::TaskStarted(task) => {
-                self.refresh(&mut state, record.elapsed_s, &format!("{} on {}", task.task, task.host))
-            }
+            Event::TaskStarted(task) => self.refresh(&mut state, &format!("{} on {}", task.task, task.host)),
             Event::TaskEnded(task) => {
                 state.hosts.insert(task.host.clone());
                 state.tasks += 1;
-                self.task_ended(&mut state, record.elapsed_s, task);
+                self.task_ended(&mut state, task);
             }
             Event::JobEnded(job) if job.failed => {
                 state.failed += 1;
@@ -83,31 +96,34 @@ impl Progress {
     pub(crate) fn waiting(&self, waited_s: u64, of_s: u64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if self.live {
-            self.show(&mut state, &format!("{:>9}  {waited_s} of {of_s} s", RunPhase::Run));
+            self.refresh(&mut state, &format!("{waited_s} of {of_s} s"));
         }
     }
 
-    fn task_ended(&self, state: &mut State, elapsed_s: f64, task: &TaskEnded) {
+    fn task_ended(&self, state: &mut State, task: &TaskEnded) {
         if task.failed {
             state.failed += 1;
             let rc = task.rc.map_or_else(String::new, |rc| format!(" (rc {rc})"));
             let said = task.message.as_deref().map_or_else(|| tail(&task.stderr_tail), tail);
             self.line(state, &format!("  {}: {} failed on {}{rc}{said}", task.place, task.task, task.host));
         } else {
-            self.refresh(state, elapsed_s, &format!("{} on {}", task.task, task.host));
+            self.refresh(state, &format!("{} on {}", task.task, task.host));
         }
     }
 
-    fn refresh(&self, state: &mut State, elapsed_s: f64, what: &str) {
-        if !self.live {
-            return;
+    /// Draws the live line again, now with `doing`.
+    fn refresh(&self, state: &mut State, doing: &str) {
+        if self.live {
+            doing.clone_into(&mut state.doing);
+            self.draw(state);
         }
+    }
+
+    fn draw(&self, state: &mut State) {
         let Some(phase) = state.phase else { return };
-        let line = format!(
-            "{phase:>9}  {:>3} hosts  {:>5} tasks  {elapsed_s:>6.1} s  {what}",
-            state.hosts.len(),
-            state.tasks
-        );
+        let (hosts, tasks, elapsed_s) = (state.hosts.len(), state.tasks, self.begin.elapsed().as_secs_f64());
+        let line =
+            format!("{phase:>9}  {hosts:>3} hosts  {tasks:>5} tasks  {elapsed_s:>6.1} s  {}", state.doing);
         self.show(state, &line);
     }
 
@@ -127,6 +143,15 @@ impl Progress {
             state.shown = false;
         }
         eprintln!("{line}");
+    }
+}
+
+/// Draws the live line again and again, as long as there is somebody to draw for.
+fn tick(progress: &Weak<Progress>) {
+    while let Some(progress) = progress.upgrade() {
+        progress.draw(&mut progress.state.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(progress);
+        std::thread::park_timeout(TICK);
     }
 }
 

@@ -72,7 +72,7 @@ impl<'a> Run<'a> {
         let clock = Clock::system();
         let folder = RunFolder::create(&args.scenario.scenario, &clock)?;
         let lock = RunnerLock::acquire(&folder)?;
-        let progress = Arc::new(Progress::new());
+        let progress = Progress::start();
         let shown = Arc::clone(&progress);
         let journal = Journal::open(&folder, &clock, vec![Box::new(move |record| shown.event(record))])?;
         let mut context = loaded.context.clone();

@@ -278,3 +278,17 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn the_detector_survives_changed_bytes(changes in proptest::collection::vec((0.0f64..1.0, any::<u8>()), 1..4)) {
+        let mut bytes = encode(&paint(96, 64, &[(20, 20)]), 96, 64, ColorType::Rgb, |_| {});
+        let length = bytes.len() as f64;
+        for (at, byte) in changes {
+            bytes[(length * at) as usize] = byte;
+        }
+        let _ = counter("nanodet").unwrap().count(&camera("one"), &bytes, false);
+    }
+}

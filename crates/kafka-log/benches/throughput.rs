@@ -1,7 +1,8 @@
 //! Produces and consumes 20 KB messages through librdkafka and prints rates and the server's CPU time per message.
 //!
-//! `cargo bench -p kafka-log -- [MESSAGES [BYTES [RATE]]]`; without RATE as fast as possible. The server runs in this
-//! process, its CPU time is that of its threads (`/proc/self/task/*/stat`), so it does not contain the clients'.
+//! `cargo bench -p kafka-log -- [MESSAGES [BYTES [RATE]]]`. Without RATE first everything is produced, then everything
+//! consumed, as fast as possible; with RATE (messages per second) a consumer follows the producer. The server runs in
+//! this process; its CPU time is that of its threads (`/proc/self/task/*/schedstat`), without the clients'.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints its result and may fail loudly")]
 
 use std::fs;
@@ -14,27 +15,71 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 const PARTITIONS: i32 = 32;
 
-/// CPU time of the server's threads, in milliseconds; the kernel counts in hundredths of a second.
-fn server_cpu_ms() -> u64 {
+/// CPU time of the server's threads so far.
+fn server_cpu() -> Duration {
     let tasks = fs::read_dir("/proc/self/task").unwrap();
     let of_server = tasks.filter_map(|task| {
-        let stat = fs::read_to_string(task.unwrap().path().join("stat")).ok()?;
-        let (name, rest) = stat.split_once('(')?.1.split_once(") ")?;
-        let times: Vec<&str> = rest.split(' ').collect();
-        let ticks = times.get(11)?.parse::<u64>().ok()? + times.get(12)?.parse::<u64>().ok()?;
-        name.starts_with("kafka-").then_some(ticks * 10)
+        let task = task.unwrap().path();
+        let name = fs::read_to_string(task.join("comm")).ok()?;
+        let spent = fs::read_to_string(task.join("schedstat")).ok()?;
+        let nanos = spent.split(' ').next()?.parse().ok()?;
+        name.starts_with("kafka-").then(|| Duration::from_nanos(nanos))
     });
     of_server.sum()
 }
 
-fn report(what: &str, count: u32, bytes: usize, took: Duration, cpu_ms: u64) {
-    let rate = f64::from(count) / took.as_secs_f64();
-    let micros = cpu_ms as f64 * 1000.0 / f64::from(count);
-    let share = cpu_ms as f64 / took.as_millis() as f64 * 100.0;
-    println!(
-        "{what}: {rate:.0} msg/s, {:.1} MB/s, server {micros:.1} us CPU/msg, {share:.1} % of a core",
-        rate * bytes as f64 / 1e6
-    );
+/// What is measured: how many messages, since when, and the CPU time before.
+struct Measure {
+    start: Instant,
+    cpu: Duration,
+}
+
+impl Measure {
+    fn begin() -> Self {
+        Self { start: Instant::now(), cpu: server_cpu() }
+    }
+
+    fn report(&self, what: &str, count: u32, bytes: usize) {
+        let took = self.start.elapsed().as_secs_f64();
+        let cpu = (server_cpu() - self.cpu).as_secs_f64();
+        let rate = f64::from(count) / took;
+        println!(
+            "{what}: {rate:.0} msg/s, {:.1} MB/s, server {:.1} us CPU/msg, {:.1} % of a core",
+            rate * bytes as f64 / 1e6,
+            cpu * 1e6 / f64::from(count),
+            cpu / took * 100.0
+        );
+    }
+}
+
+/// Sends everything, at `rate` messages per second if there is one.
+fn produce(producer: &BaseProducer, count: u32, payload: &[u8], rate: Option<f64>) {
+    let start = Instant::now();
+    for n in 0..count {
+        if let Some(rate) = rate {
+            let due = start + Duration::from_secs_f64(f64::from(n) / rate);
+            while Instant::now() < due {
+                producer.poll(due.saturating_duration_since(Instant::now()));
+            }
+        }
+        let partition = (n % PARTITIONS.unsigned_abs()).cast_signed();
+        let record = || BaseRecord::<(), _>::to("bench").payload(payload).partition(partition);
+        while producer.send(record()).is_err() {
+            producer.poll(Duration::from_millis(10));
+        }
+        producer.poll(Duration::ZERO);
+    }
+    producer.flush(Duration::from_secs(60)).unwrap();
+}
+
+/// Receives `count` messages.
+fn consume(consumer: &BaseConsumer, count: u32) {
+    let mut got = 0;
+    while got < count {
+        if consumer.poll(Duration::from_millis(100)).is_some_and(|message| message.is_ok()) {
+            got += 1;
+        }
+    }
 }
 
 fn main() {
@@ -49,45 +94,32 @@ fn main() {
     config.partitions_default = PARTITIONS;
     let server = Server::start(config).unwrap();
     let mut client = ClientConfig::new();
-    client.set("bootstrap.servers", server.address().to_string()).set("fetch.message.max.bytes", "2000000");
+    client.set("bootstrap.servers", server.address().to_string()).set("auto.offset.reset", "earliest");
     // The settings of the surveillance scenario.
     client.set("enable.idempotence", "true").set("linger.ms", "50").set("batch.size", "200000");
     let producer: BaseProducer = client.create().unwrap();
-    let consumer: BaseConsumer =
-        client.clone().set("group.id", "bench").set("auto.offset.reset", "earliest").create().unwrap();
+    let consumer: BaseConsumer = client.set("group.id", "bench").create().unwrap();
     producer.client().fetch_metadata(Some("bench"), Duration::from_secs(10)).unwrap();
+    // The first message tells that the group has its partitions.
+    consumer.subscribe(&["bench"]).unwrap();
+    producer.send(BaseRecord::<(), _>::to("bench").payload("ready")).unwrap();
+    producer.flush(Duration::from_secs(10)).unwrap();
+    consume(&consumer, 1);
 
     let payload: Vec<u8> = (0..bytes).map(|at| ((at * 7919) >> 3) as u8).collect();
-    let (start, cpu) = (Instant::now(), server_cpu_ms());
-    for n in 0..count {
-        if let Some(rate) = rate {
-            let due = start + Duration::from_secs_f64(f64::from(n) / rate);
-            while Instant::now() < due {
-                producer.poll(due.saturating_duration_since(Instant::now()));
-            }
-        }
-        let partition = (n % PARTITIONS.unsigned_abs()).cast_signed();
-        let record = || BaseRecord::<(), _>::to("bench").payload(&payload).partition(partition);
-        while producer.send(record()).is_err() {
-            producer.poll(Duration::from_millis(10));
-        }
-        producer.poll(Duration::ZERO);
+    let measure = Measure::begin();
+    if rate.is_some() {
+        std::thread::scope(|scope| {
+            scope.spawn(|| produce(&producer, count, &payload, rate));
+            consume(&consumer, count);
+        });
+        measure.report("produce and consume", count, bytes);
+    } else {
+        produce(&producer, count, &payload, None);
+        measure.report("produce", count, bytes);
+        let measure = Measure::begin();
+        consume(&consumer, count);
+        measure.report("consume", count, bytes);
     }
-    producer.flush(Duration::from_secs(60)).unwrap();
-    report("produce", count, bytes, start.elapsed(), server_cpu_ms() - cpu);
-
-    consumer.subscribe(&["bench"]).unwrap();
-    while consumer.poll(Duration::from_millis(100)).is_none() {}
-    let (start, cpu) = (Instant::now(), server_cpu_ms());
-    let mut got = 1;
-    while got < count {
-        if consumer.poll(Duration::from_millis(100)).is_some_and(|message| message.is_ok()) {
-            got += 1;
-        }
-    }
-    report("consume", count, bytes, start.elapsed(), server_cpu_ms() - cpu);
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();
-    println!("whole process, clients included: {peak}");
     server.shutdown();
 }

@@ -101,7 +101,8 @@ fn medians(samples: &[[u8; LANES]]) -> [u8; LANES] {
         let mut reached = [0u8; LANES];
         for sample in samples {
             for ((count, value), median) in reached.iter_mut().zip(sample).zip(&medians) {
-                *count += u8::from(*value >= (median | (1 << bit)));
+                // Never more than SAMPLES; a checked sum would keep the compiler from doing many at once.
+                *count = count.wrapping_add(u8::from(*value >= (median | (1 << bit))));
             }
         }
         for (median, count) in medians.iter_mut().zip(&reached) {

@@ -121,5 +121,6 @@ fn main() {
         consume(&consumer, count);
         measure.report("consume", count, bytes);
     }
+    drop((producer, consumer));
     server.shutdown();
 }

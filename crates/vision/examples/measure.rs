@@ -281,6 +281,8 @@ fn main() {
         let options = GateOptions::default();
         gated(options, None, playing, &truth).print(&name("gate's own estimate"));
         gated(options, Some(&mut MotionCounter::new()), playing, &truth).print(&name("gate + motion"));
+        let held = GateOptions { hold_frames: 2, ..options };
+        gated(held, Some(&mut MotionCounter::new()), playing, &truth).print(&name("gate (hold 2) + motion"));
         if let Some(nanodet) = &mut nanodet {
             whole(nanodet, playing, &truth).print(&name("nanodet"));
             for hold_frames in [0, 2] {

@@ -4,6 +4,7 @@ use crate::exit::Exit;
 use crate::run::{Run, Stop};
 use fogline_journal::{Clock, Event, RunEnded, RunFolder, RunPhase, Verdict};
 use fogline_report::{Evaluation, ReportError};
+use fogline_testbed::TestbedError;
 
 /// Judges the run, writes manifest and report, tells the person, and gives the exit code.
 pub(crate) fn conclude(mut run: Run<'_>, outcome: Result<(), Stop>) -> Exit {
@@ -57,6 +58,7 @@ fn network_doubts(folder: &RunFolder) -> Vec<String> {
 const fn exit_of(stop: &Stop) -> Exit {
     match stop {
         Stop::Interrupted => Exit::Interrupted,
+        Stop::Testbed(TestbedError::Lost(_) | TestbedError::Io { .. }) => Exit::Internal,
         Stop::Testbed(_) => Exit::Testbed,
         Stop::Workflow(_) => Exit::Task,
         Stop::Journal(_) | Stop::Agent(_) | Stop::Measure(_) => Exit::Internal,

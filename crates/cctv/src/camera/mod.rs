@@ -76,7 +76,7 @@ pub(crate) struct CameraArgs {
 
 /// Runs the camera to its end.
 pub(crate) fn run(args: CameraArgs) -> Result<(), Failure> {
-    let replay = Replay::open(&args.data)?;
+    let replay = Replay::open(&args.data)?.beginning_by(stable_hash(args.id.as_str()));
     if args.keep_alive < Duration::from_secs(5) || args.keep_alive > Duration::from_secs(65_535) {
         return Err(Failure::usage("--keep-alive must be between 5s and 65535s"));
     }

@@ -22,6 +22,8 @@ struct Picture {
 #[derive(Debug)]
 pub(super) struct Replay {
     pictures: Vec<Picture>,
+    /// The picture of frame 0.
+    begin: u64,
 }
 
 impl Replay {
@@ -48,9 +50,16 @@ impl Replay {
             )));
         }
         pictures.sort_by(|a, b| a.file.cmp(&b.file));
-        let mut replay = Self { pictures };
+        let mut replay = Self { pictures, begin: 0 };
         replay.read_truth(&folder.join(TRUTH_FILE))?;
         Ok(replay)
+    }
+
+    /// Begins at the picture that `seed` falls on, so that cameras which share a folder do not show the same at the
+    /// same time.
+    pub(super) fn beginning_by(mut self, seed: u64) -> Self {
+        self.begin = seed % self.pictures.len() as u64;
+        self
     }
 
     /// The picture for frame `k`, and the true number of people on it where that is known.
@@ -58,7 +67,8 @@ impl Replay {
     /// # Errors
     /// When the file cannot be read.
     pub(super) fn take(&self, k: u64) -> Result<(Vec<u8>, Option<u32>), Failure> {
-        let picture = &self.pictures[(k % self.pictures.len() as u64) as usize];
+        let count = self.pictures.len() as u64;
+        let picture = &self.pictures[((self.begin + k % count) % count) as usize];
         let jpeg = fs::read(&picture.file)
             .map_err(|error| Failure::failed(format!("cannot read {}: {error}", picture.file.display())))?;
         Ok((jpeg, picture.truth))
@@ -127,6 +137,8 @@ mod tests {
         }
         fs::write(dir.path().join(TRUTH_FILE), "file,people\nb.jpg,4\n").unwrap();
         let replay = Replay::open(dir.path()).unwrap();
+        let shifted = Replay::open(dir.path()).unwrap().beginning_by(1);
+        assert_eq!(shifted.take(0).unwrap(), replay.take(1).unwrap());
         let taken: Vec<_> = (0..3).map(|k| replay.take(k).unwrap()).collect();
         assert_eq!(taken, [(b"A".to_vec(), None), (b"B".to_vec(), Some(4)), (b"A".to_vec(), None)]);
     }

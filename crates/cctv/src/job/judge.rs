@@ -9,6 +9,7 @@ use vision::Counter;
 
 use crate::counters::{CounterName, counter};
 use crate::exit::Failure;
+use crate::mqtt::stable_hash;
 
 /// The counters of one worker.
 pub(super) struct Judge {
@@ -16,6 +17,7 @@ pub(super) struct Judge {
     /// Made when it is first needed: its model is large.
     check: Option<Box<dyn Counter>>,
     check_every: u64,
+    /// Per camera, frames since its last check.
     frames: HashMap<CameraId, u64>,
     scores: Scores,
 }
@@ -55,19 +57,26 @@ impl Judge {
         if let (Some(counted), Some(truth)) = (&header.people, header.truth) {
             self.scores.truth.entry(counted.counter.clone()).or_default().add(counted.people, truth);
         }
-        if !jpeg.is_empty() && self.is_due(&header.camera) {
+        if !jpeg.is_empty() && self.is_due(header) {
             self.check(header, jpeg);
         }
         Ok(())
     }
 
-    fn is_due(&mut self, camera: &CameraId) -> bool {
+    /// One frame in `check_every` of a camera is due, the next one with a known truth if there is one soon. Cameras
+    /// take turns, since a detector at work holds up all that its worker has to do.
+    fn is_due(&mut self, header: &Header) -> bool {
         if self.check_every == 0 {
             return false;
         }
-        let frames = self.frames.entry(camera.clone()).or_default();
-        *frames += 1;
-        frames.is_multiple_of(self.check_every)
+        let turn = stable_hash(header.camera.as_str()) % self.check_every;
+        let waited = self.frames.entry(header.camera.clone()).or_insert(turn);
+        *waited += 1;
+        let due = *waited >= 2 * self.check_every || (*waited >= self.check_every && header.truth.is_some());
+        if due {
+            *waited = 0;
+        }
+        due
     }
 
     fn check(&mut self, header: &Header, jpeg: &[u8]) {

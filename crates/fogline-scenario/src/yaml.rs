@@ -182,7 +182,7 @@ pub(crate) fn read(file: &Arc<str>, text: &str, findings: &mut Findings) -> Read
         match next {
             Ok((event, span)) => builder.take(event, span.start),
             Err(error) => {
-                let place = builder.place(error.marker());
+                let place = within(text, builder.place(error.marker()));
                 let message = format!("not valid YAML: {}", error.info());
                 builder.findings.error(&place, message, syntax_hint(text, place.line));
                 return Read::Refused;
@@ -193,6 +193,19 @@ pub(crate) fn read(file: &Arc<str>, text: &str, findings: &mut Findings) -> Read
         }
     }
     builder.root.filter(|root| !root.is_null()).map_or(Read::Nothing, Read::Root)
+}
+
+/// The parser may place an error at the end of a text beyond it; then the end itself is meant.
+fn within(text: &str, place: Place) -> Place {
+    // A lone carriage return ends a line too.
+    let lines = text.replace("\r\n", "\n").replace('\r', "\n");
+    let count = lines.split('\n').count();
+    let last = lines.rsplit('\n').next().unwrap_or_default();
+    let end = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+    if place.line <= end(count) {
+        return place;
+    }
+    Place { line: end(count), column: end(last.chars().count() + 1), ..place }
 }
 
 /// What is usually wrong on a line that the parser refuses.

@@ -86,6 +86,15 @@ fn two_definitions_of_one_service_are_refused() {
     assert!(said(&sources).contains("service `kafka` is already defined in services/Kafka.yaml"));
 }
 
+#[test]
+fn an_error_at_the_very_end_is_placed_inside_the_file() {
+    let network = format!("{}\u{a1}", NETWORK.trim_end_matches('\n').to_owned() + "\n");
+    let (_, findings) = parse(&sources(LAYERS, &network, WORKFLOW, KAFKA));
+    let lines = u32::try_from(network.matches('\n').count() + 1).unwrap();
+    assert!(findings.iter().any(|finding| finding.message.contains("not valid YAML")));
+    assert!(findings.iter().all(|finding| finding.place.line <= lines), "{findings:?}");
+}
+
 /// One slip: a character deleted, inserted or replaced.
 fn slipped(text: &str, at: usize, what: Option<char>, replace: bool) -> String {
     let mut characters: Vec<char> = text.chars().collect();

@@ -49,24 +49,42 @@ pub(crate) fn tiers(results: &Results) -> Vec<Tier> {
 }
 
 impl Tier {
-    /// Median frames per second over the seconds in which the tier was at work.
-    pub(crate) fn frames_per_s_median(&self) -> f64 {
-        median(self.seconds.iter().map(|(_, frames, _)| *frames).filter(|frames| *frames > 0).collect())
+    /// Frames and bytes that left it.
+    fn total(&self) -> (u64, u64) {
+        self.seconds.iter().fold((0, 0), |sum, (_, frames, bytes)| (sum.0 + frames, sum.1 + bytes))
     }
 
-    /// Median bytes per second over the seconds in which the tier was at work.
-    pub(crate) fn bytes_per_s_median(&self) -> f64 {
-        median(self.seconds.iter().map(|(_, _, bytes)| *bytes).filter(|bytes| *bytes > 0).collect())
+    /// Seconds from the first to the last frame that left it. Stages that put out windows do so in bursts, so the
+    /// idle seconds between count.
+    fn span_s(&self) -> f64 {
+        let busy = || self.seconds.iter().filter(|(_, frames, _)| *frames > 0).map(|(at, _, _)| *at);
+        busy().min().zip(busy().max()).map_or(1.0, |(first, last)| (last - first + 1) as f64)
+    }
+
+    /// Mean frames per second from the first to the last frame.
+    pub(crate) fn frames_per_s(&self) -> f64 {
+        self.total().0 as f64 / self.span_s()
+    }
+
+    /// Mean bytes per second from the first to the last frame.
+    pub(crate) fn bytes_per_s(&self) -> f64 {
+        self.total().1 as f64 / self.span_s()
+    }
+
+    /// Mean bytes of a frame that left it; `None` without frames.
+    pub(crate) fn frame_bytes(&self) -> Option<f64> {
+        let (frames, bytes) = self.total();
+        (frames > 0).then(|| bytes as f64 / frames as f64)
     }
 
     /// One line for a terminal.
     pub(crate) fn summary(&self) -> String {
         format!(
-            "{} ({} processes): {:.0} frames/s and {:.2} MB/s out (median), {:.1} CPU s",
+            "{} ({} processes): {:.0} frames/s and {:.2} MB/s out, {:.1} CPU s",
             self.role,
             self.processes,
-            self.frames_per_s_median(),
-            self.bytes_per_s_median() / 1e6,
+            self.frames_per_s(),
+            self.bytes_per_s() / 1e6,
             self.cpu_s
         )
     }
@@ -88,14 +106,5 @@ pub(crate) fn chart(tiers: &[Tier]) -> Chart {
         x_scale: Scale::Linear,
         y_top: None,
         lines: tiers.iter().map(line).collect(),
-    }
-}
-
-fn median(mut values: Vec<u64>) -> f64 {
-    values.sort_unstable();
-    match values.len() {
-        0 => 0.0,
-        count if count % 2 == 1 => values[count / 2] as f64,
-        count => (values[count / 2 - 1] + values[count / 2]) as f64 / 2.0,
     }
 }

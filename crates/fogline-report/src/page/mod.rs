@@ -23,7 +23,7 @@ pub(crate) fn render(evaluation: &Evaluation, run: &str, manifest: &Manifest) ->
     page.push_str(&verdict(evaluation, manifest));
     for section in [
         sections::latency(evaluation),
-        sections::throughput(evaluation),
+        sections::throughput(evaluation, manifest),
         sections::counts(evaluation),
         sections::ledger(evaluation),
         sections::network(evaluation),

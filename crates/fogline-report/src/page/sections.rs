@@ -40,13 +40,14 @@ pub(super) fn latency(evaluation: &Evaluation) -> String {
 }
 
 /// Throughput and CPU per tier.
-pub(super) fn throughput(evaluation: &Evaluation) -> String {
+pub(super) fn throughput(evaluation: &Evaluation, manifest: &Manifest) -> String {
     let cpu_all: f64 = evaluation.tiers.iter().map(|tier| tier.cpu_s).sum();
     let mut table = Table::new(&[
         "tier",
         "#processes",
-        "#frames/s out, median",
-        "#MB/s out, median",
+        "#frames/s out",
+        "#MB/s out",
+        "#KB per frame",
         "#CPU s",
         "#CPU share",
         "#RSS max MiB",
@@ -55,18 +56,21 @@ pub(super) fn throughput(evaluation: &Evaluation) -> String {
         table.row(&[
             tier.role.clone(),
             tier.processes.to_string(),
-            number(Some(tier.frames_per_s_median()), 1),
-            number(Some(tier.bytes_per_s_median() / 1e6), 2),
+            number(Some(tier.frames_per_s()), 1),
+            number(Some(tier.bytes_per_s() / 1e6), 2),
+            number(tier.frame_bytes().map(|bytes| bytes / 1e3), 1),
             number(Some(tier.cpu_s), 1),
             format!("{:.0} %", 100.0 * tier.cpu_s / cpu_all.max(1e-9)),
             number(Some(tier.rss_kib_max as f64 / 1024.0), 0),
         ]);
     }
     format!(
-        "<h2>Throughput</h2>{}{}<p class=\"dim\">CPU shares are of the application's own processes; brokers, emulator and \
+        "<h2>Throughput</h2>{}{}<p class=\"dim\">Means from the first to the last frame of a tier, over TCP with {} on all hosts. \
+         CPU shares are of the application's own processes; brokers, emulator and \
          agents are in the host table and below it.</p>",
         table.finish(),
-        figure(&throughput::chart(&evaluation.tiers), "Frames that leave each tier, second by second.")
+        figure(&throughput::chart(&evaluation.tiers), "Frames that leave each tier, second by second."),
+        escape(&manifest.congestion)
     )
 }
 

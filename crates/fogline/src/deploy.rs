@@ -9,8 +9,8 @@ use crate::run::Run;
 use crate::verdict;
 use fogline_workflow::Cancel;
 
-/// Runs the subcommand: `--repeat` n makes n + 1 runs, each in a folder of its own. The worst of them decides the exit
-/// code; an interruption or a machine that cannot host the experiment ends the repetition.
+/// Runs the subcommand: `--repeat` n makes n + 1 runs, each in a folder of its own. The first that does not succeed
+/// decides the exit code; an interruption or a machine that cannot host the experiment ends the repetition.
 pub(crate) fn run(args: &DeployArgs) -> Exit {
     let loaded = match load_or_explain(&args.scenario) {
         Ok(loaded) => loaded,
@@ -23,17 +23,17 @@ pub(crate) fn run(args: &DeployArgs) -> Exit {
             return Exit::Internal;
         }
     };
-    let mut worst = Exit::Success;
+    let mut decisive = Exit::Success;
     for repeat in 1..=args.repeat + 1 {
         let exit = one_run(args, &loaded, repeat, &cancel);
-        if worst == Exit::Success {
-            worst = exit;
+        if decisive == Exit::Success {
+            decisive = exit;
         }
         if matches!(exit, Exit::Interrupted | Exit::Testbed | Exit::Internal) {
             return exit;
         }
     }
-    worst
+    decisive
 }
 
 /// One run, from an empty folder to its report.

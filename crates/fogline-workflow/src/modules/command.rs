@@ -1,19 +1,17 @@
 //! `command`: a program with its arguments, without a shell.
 
 use super::process::Process;
-use super::{Action, Call, Module, Outcome, Stop};
+use super::{Action, Module};
 use crate::args::{ArgError, Args};
 use fogline_scenario::Task;
 
 pub(super) const MODULE: Module = Module { name: "command", independent: false, parse };
 
-struct Command(Process);
-
 fn parse(args: &Args) -> Result<Box<dyn Action>, ArgError> {
     let argv = args.texts("argv")?;
     if !argv.is_empty() {
         let line = argv.join(" ");
-        return Ok(Box::new(Command(Process::parse(args, argv, line)?)));
+        return Ok(Box::new(Process::parse(args, argv, line)?));
     }
     let line = args.required_text(Task::FREE_FORM)?;
     // Quotes as a POSIX shell reads them, and nothing else of a shell.
@@ -24,19 +22,5 @@ fn parse(args: &Args) -> Result<Box<dyn Action>, ArgError> {
             return Err(args.error(Task::FREE_FORM, message));
         }
     };
-    Ok(Box::new(Command(Process::parse(args, argv, line)?)))
-}
-
-impl Action for Command {
-    fn summary(&self) -> String {
-        self.0.line.trim().to_owned()
-    }
-
-    fn process(&self) -> Option<&Process> {
-        Some(&self.0)
-    }
-
-    fn run(&self, call: &Call<'_>) -> Result<Outcome, Stop> {
-        self.0.run(call)
-    }
+    Ok(Box::new(Process::parse(args, argv, line)?))
 }

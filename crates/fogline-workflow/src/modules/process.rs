@@ -1,6 +1,6 @@
 //! A command on a host, as `shell` and `command` run it.
 
-use super::{Call, Outcome, Stop};
+use super::{Action, Call, Outcome, Stop};
 use crate::args::{ArgError, Args};
 use fogline_agent::{ExecRequest, ExecResult, Exit};
 use serde_json::json;
@@ -66,8 +66,18 @@ impl Process {
         }
         Ok(None)
     }
+}
 
-    pub(super) fn run(&self, call: &Call<'_>) -> Result<Outcome, Stop> {
+impl Action for Process {
+    fn summary(&self) -> String {
+        self.line.trim().to_owned()
+    }
+
+    fn process(&self) -> Option<&Process> {
+        Some(self)
+    }
+
+    fn run(&self, call: &Call<'_>) -> Result<Outcome, Stop> {
         if let Some(outcome) = self.spared(call)? {
             return Ok(outcome);
         }

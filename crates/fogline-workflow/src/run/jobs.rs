@@ -49,7 +49,11 @@ impl Inner {
         }
         let mut running = Vec::new();
         let mut failures = Vec::new();
-        for (host, jobs) in by_host {
+        for (host, mut jobs) in by_host {
+            // Items of a loop start at once; tell them in their order, numbers by their size.
+            jobs.sort_by_cached_key(|job| {
+                (job.place.clone(), job.item.as_ref().map(|item| (item.len(), item.clone())))
+            });
             let client = self.client(host)?;
             let states: BTreeMap<JobId, JobStatus> =
                 client.jobs()?.into_iter().map(|job| (job.id, job)).collect();

@@ -162,7 +162,10 @@ impl Live {
             Event::TaskEnded(ended) if ended.task == task => Some(*ended),
             _ => None,
         };
-        self.events().into_iter().filter_map(ended).collect()
+        let mut found: Vec<TaskEnded> = self.events().into_iter().filter_map(ended).collect();
+        // Hosts work at once, so whose event comes first is chance.
+        found.sort_by(|a, b| a.host.cmp(&b.host));
+        found
     }
 
     /// What a `debug` task said on the first host.

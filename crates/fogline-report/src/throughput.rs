@@ -54,21 +54,33 @@ impl Tier {
         self.seconds.iter().fold((0, 0), |sum, (_, frames, bytes)| (sum.0 + frames, sum.1 + bytes))
     }
 
-    /// Seconds from the first to the last frame that left it. Stages that put out windows do so in bursts, so the
-    /// idle seconds between count.
-    fn span_s(&self) -> f64 {
-        let busy = || self.seconds.iter().filter(|(_, frames, _)| *frames > 0).map(|(at, _, _)| *at);
-        busy().min().zip(busy().max()).map_or(1.0, |(first, last)| (last - first + 1) as f64)
+    /// Frames, bytes and seconds from the first frame that left it until 99 % of all had left: a last frame that was
+    /// lost and sent again on a lossy link would otherwise stretch the run. Stages that put out windows do so in
+    /// bursts, so the idle seconds between count.
+    fn bulk(&self) -> (u64, u64, f64) {
+        let enough = self.total().0 * 99 / 100;
+        let first = self.seconds.iter().find(|(_, frames, _)| *frames > 0).map_or(0, |(at, _, _)| *at);
+        let (mut sum, mut last) = ((0, 0), first);
+        for (at, frames, bytes) in self.seconds.iter().filter(|(at, _, _)| *at >= first) {
+            sum = (sum.0 + frames, sum.1 + bytes);
+            last = *at;
+            if sum.0 >= enough {
+                break;
+            }
+        }
+        (sum.0, sum.1, (last - first + 1) as f64)
     }
 
-    /// Mean frames per second from the first to the last frame.
+    /// Mean frames per second over the bulk of its frames.
     pub(crate) fn frames_per_s(&self) -> f64 {
-        self.total().0 as f64 / self.span_s()
+        let (frames, _, seconds) = self.bulk();
+        frames as f64 / seconds
     }
 
-    /// Mean bytes per second from the first to the last frame.
+    /// Mean bytes per second over the bulk of its frames.
     pub(crate) fn bytes_per_s(&self) -> f64 {
-        self.total().1 as f64 / self.span_s()
+        let (_, bytes, seconds) = self.bulk();
+        bytes as f64 / seconds
     }
 
     /// Mean bytes of a frame that left it; `None` without frames.
@@ -106,5 +118,29 @@ pub(crate) fn chart(tiers: &[Tier]) -> Chart {
         x_scale: Scale::Linear,
         y_top: None,
         lines: tiers.iter().map(line).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tier(seconds: Vec<(u64, u64, u64)>) -> Tier {
+        Tier { role: "camera".to_owned(), processes: 1, seconds, cpu_s: 0.0, rss_kib_max: 0 }
+    }
+
+    #[test]
+    fn a_straggler_does_not_stretch_the_run() {
+        let mut seconds: Vec<_> = (100..110).map(|at| (at, 30, 300)).collect();
+        seconds.push((140, 1, 10));
+        let tier = tier(seconds);
+        assert_eq!((tier.frames_per_s(), tier.bytes_per_s()), (30.0, 300.0));
+        assert_eq!(tier.frame_bytes(), Some(10.0));
+    }
+
+    #[test]
+    fn idle_seconds_between_bursts_count_and_nothing_is_zero() {
+        assert_eq!(tier(vec![(0, 0, 0), (1, 50, 0), (2, 0, 0), (5, 50, 0)]).frames_per_s(), 20.0);
+        assert_eq!(tier(Vec::new()).frames_per_s(), 0.0);
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn throughput(evaluation: &Evaluation, manifest: &Manifest) -> String
         ]);
     }
     format!(
-        "<h2>Throughput</h2>{}{}<p class=\"dim\">Means from the first to the last frame of a tier, over TCP with {} on all hosts. \
+        "<h2>Throughput</h2>{}{}<p class=\"dim\">Means over the first 99 % of a tier's frames, over TCP with {} on all hosts. \
          CPU shares are of the application's own processes; brokers, emulator and \
          agents are in the host table and below it.</p>",
         table.finish(),

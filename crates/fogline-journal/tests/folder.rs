@@ -217,6 +217,8 @@ fn services_are_listed_as_e2clab_lists_them() {
         deployments: Vec::new(),
         rules: Vec::new(),
         links: Vec::new(),
+        changes: Vec::new(),
+        bounds: Default::default(),
         entries: Vec::new(),
         monitoring: None,
     };

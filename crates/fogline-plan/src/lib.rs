@@ -22,8 +22,9 @@ mod substitute;
 mod types;
 
 pub use fogline_scenario::Phase;
+pub use link::Profile;
 pub use plan::plan;
 pub use types::{
-    Binding, Entry, EntryHost, Host, HostId, Link, Monitoring, Options, Plan, Profile, Rule, Service,
+    Binding, Entry, EntryHost, Host, HostId, Link, Monitoring, Options, Plan, PlannedChange, Rule, Service,
     Variables,
 };

@@ -4,6 +4,7 @@ use crate::lookup::look_up;
 use crate::selector::Directory;
 use crate::{HostId, Link, Profile, Rule};
 use fogline_scenario::{Findings, NetworkRule, Spanned};
+use link::{LossModel, Share};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most ordered pairs that one plan may shape.
@@ -122,8 +123,12 @@ impl Claims {
             profile: Profile {
                 delay: written.delay.as_ref().map(|delay| delay.value).unwrap_or_default(),
                 rate: written.rate.as_ref().map(|rate| rate.value),
-                loss: written.loss.as_ref().map(|loss| loss.value).unwrap_or_default(),
+                loss: LossModel::Independent(
+                    written.loss.as_ref().map(|loss| loss.value).unwrap_or_default(),
+                ),
+                ..Profile::default()
             },
+            share: Share::Pair,
             links: Vec::new(),
         });
     }
@@ -156,7 +161,7 @@ impl Claims {
         for pair in &self.order {
             let rule = &mut self.rules[self.owner[pair]];
             rule.links.push(links.len());
-            links.push(Link { source: pair.0, destination: pair.1, profile: rule.profile });
+            links.push(Link::new(pair.0, pair.1, rule.profile));
         }
         (self.rules, links)
     }

@@ -7,6 +7,7 @@ use crate::network::shape;
 use crate::selector::Directory;
 use crate::{Entry, Host, HostId, Monitoring, Options, Plan, Service, Variables};
 use fogline_scenario::{Diagnostic, Findings, Scenario};
+use link::Bounds;
 
 /// Expands `scenario` into everything that will be done, and reports every problem at once, sorted by file and place.
 ///
@@ -30,6 +31,8 @@ pub fn plan(scenario: &Scenario, options: &Options) -> (Option<Plan>, Vec<Diagno
         deployments,
         rules,
         links,
+        changes: Vec::new(),
+        bounds: Bounds::default(),
         entries,
         monitoring: scenario.monitoring.as_ref().map(|asked| Monitoring { kind: asked.kind.value.clone() }),
     });

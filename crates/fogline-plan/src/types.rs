@@ -1,10 +1,10 @@
 //! The plan: everything an experiment will do, fully expanded, before anything is started.
 
 use fogline_scenario::{Grouping, Phase, Place, Task};
+use link::{Bounds, Congestion, Profile, Share};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
-use units::{Delay, Loss, Rate};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Variables of one host in one entry: `_self`, the bound services under their prefixes, play `vars`.
 pub type Variables = Map<String, Value>;
@@ -38,6 +38,10 @@ pub struct Plan {
     pub rules: Vec<Rule>,
     /// One link per ordered pair of hosts that a rule covers; at most one per pair.
     pub links: Vec<Link>,
+    /// What changes the links over time, in file order.
+    pub changes: Vec<PlannedChange>,
+    /// How well the emulation must keep its word.
+    pub bounds: Bounds,
     /// The workflow, in file order.
     pub entries: Vec<Entry>,
     /// What is sampled on hosts whose role list has `monitoring`.
@@ -57,6 +61,15 @@ pub struct Host {
     pub roles: Vec<String>,
     /// Whether the monitoring samples this host.
     pub monitored: bool,
+}
+
+impl Host {
+    /// Its IPv6 address: the IPv4 address in the last 32 bits of a unique local prefix (RFC 4193), fd0f:6f67:6c69::/96.
+    pub const fn address6(&self) -> Ipv6Addr {
+        let [a, b, c, d] = self.address.octets();
+        let words = [a as u16 * 256 + b as u16, c as u16 * 256 + d as u16];
+        Ipv6Addr::new(0xfd0f, 0x6f67, 0x6c69, 0, 0, 0, words[0], words[1])
+    }
 }
 
 /// One service instance (or a sub service of it) registered on one host.
@@ -116,17 +129,6 @@ pub struct Binding {
     pub services: Vec<usize>,
 }
 
-/// What a link does to packets, one way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Profile {
-    /// One-way delay.
-    pub delay: Delay,
-    /// Rate, unlimited when absent.
-    pub rate: Option<Rate>,
-    /// Share of packets lost.
-    pub loss: Loss,
-}
-
 /// One rule of `network.yaml` in one direction (a symmetric rule yields two).
 #[derive(Clone, Debug)]
 pub struct Rule {
@@ -142,6 +144,8 @@ pub struct Rule {
     pub mirrored: bool,
     /// What it asks for.
     pub profile: Profile,
+    /// Who shares its rate.
+    pub share: Share,
     /// The ordered pairs that it covers, as indices into [`Plan::links`].
     pub links: Vec<usize>,
 }
@@ -155,6 +159,30 @@ pub struct Link {
     pub destination: HostId,
     /// What it does to packets.
     pub profile: Profile,
+    /// Links of the same number share one rate and one queue.
+    pub bottleneck: Option<usize>,
+    /// TCP congestion control of what the source sends to the destination, where it is not the run's.
+    pub congestion: Option<Congestion>,
+    /// Seed of the link's randomness, where it is not the run's.
+    pub seed: Option<u64>,
+}
+
+impl Link {
+    /// A link with a bottleneck, a congestion control and a seed as usual.
+    pub const fn new(source: HostId, destination: HostId, profile: Profile) -> Self {
+        Self { source, destination, profile, bottleneck: None, congestion: None, seed: None }
+    }
+}
+
+/// Something that changes links while the experiment runs.
+#[derive(Clone, Debug)]
+pub struct PlannedChange {
+    /// What the user will recognise it by: `fog-edge: cut`, `fog-edge: loss 20%`.
+    pub label: String,
+    /// Where it stands.
+    pub place: Place,
+    /// When, which of [`Plan::links`], and what.
+    pub change: link::Change,
 }
 
 /// Monitoring, as asked.

@@ -3,7 +3,7 @@
 use crate::{Definition, Place, Spanned, Task};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use units::{Delay, Loss, Rate};
+use units::{Delay, Percent, Rate};
 
 /// The three documents of an experiment and the service definitions it may use.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,7 +95,7 @@ pub struct NetworkRule {
     /// `rate:` per ordered pair of hosts.
     pub rate: Option<Spanned<Rate>>,
     /// `loss:`, one way.
-    pub loss: Option<Spanned<Loss>>,
+    pub loss: Option<Spanned<Percent>>,
     /// `symmetric:`: whether the mirrored rule holds too.
     pub symmetric: bool,
 }

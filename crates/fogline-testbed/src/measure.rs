@@ -247,7 +247,7 @@ fn measure_losses(
 
 /// Packets after which the standard error is a little below a 24th of the asked loss `p`: `576 (1 - p) / p`.
 fn packets_wanted(profile: &Profile, most: u32) -> f64 {
-    let loss = profile.loss.fraction();
+    let loss = profile.loss.mean();
     let wanted = if loss > 0.0 { 1.05 * 576.0 * (1.0 - loss) / loss } else { 4000.0 };
     wanted.clamp(500.0, f64::from(most.max(500)))
 }

@@ -8,6 +8,7 @@
 mod bed;
 
 use bed::{Bed, socket_address};
+use link::{Limit, LossModel, Queue};
 use netem::{Profile, Snapshot};
 use std::io::{Read, Write};
 use std::path::Path;
@@ -23,7 +24,7 @@ fn bed(hosts: usize, links: Vec<(usize, usize, Profile)>) -> Bed {
 }
 
 fn profile(delay: &str, rate: &str) -> Profile {
-    let queue = units::Size::from_bytes(3_000_000);
+    let queue = Queue { limit: Limit::Bytes(units::Size::from_bytes(3_000_000)), ..Queue::default() };
     Profile { delay: delay.parse().unwrap(), rate: Some(rate.parse().unwrap()), queue, ..Profile::default() }
 }
 
@@ -118,7 +119,14 @@ fn rates() {
 fn losses() {
     const PACKETS: u64 = 200_000;
     for (percent, share) in [("0.1%", 0.001), ("2%", 0.02), ("5%", 0.05)] {
-        let bed = bed(2, vec![(0, 1, Profile { loss: percent.parse().unwrap(), ..Profile::default() })]);
+        let bed = bed(
+            2,
+            vec![(
+                0,
+                1,
+                Profile { loss: LossModel::Independent(percent.parse().unwrap()), ..Profile::default() },
+            )],
+        );
         let (sender, receiver) = (bed.udp(0), bed.udp(1));
         receiver.set_nonblocking(true).unwrap();
         let before = bed.settled(0, 1, 0).entered.packets;

@@ -71,6 +71,7 @@ impl Emulator {
             taps.push(tap);
             probes.push(probe);
         }
+        let links: Vec<_> = links.iter().map(|link| (link.source, link.destination, link.profile)).collect();
         let memory = usize::try_from(options.memory.bytes()).unwrap_or(usize::MAX);
         let fabric = Fabric::new(endpoints, &links, seed, memory)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;

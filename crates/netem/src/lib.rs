@@ -18,7 +18,7 @@
 //! };
 //! let link = Profile { delay: "50ms".parse()?, rate: Some("150mbit".parse()?), ..Profile::default() };
 //! let nodes = vec![node("fog", 1)?, node("cloud", 2)?];
-//! let emulator = Emulator::start(Network { nodes, links: vec![(0, 1, link), (1, 0, link)], seed: 7 })?;
+//! let emulator = Emulator::start(Network { nodes, links: vec![(0, 1, link).into(), (1, 0, link).into()], seed: 7 })?;
 //! let snapshot = emulator.snapshot();
 //! assert!(snapshot.doubts().is_empty());
 //! emulator.stop();
@@ -56,14 +56,34 @@ pub struct Node {
     pub device: Device,
 }
 
+/// A link, one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkSpec {
+    /// Index of the sending node.
+    pub source: usize,
+    /// Index of the receiving node.
+    pub destination: usize,
+    /// What it does to packets.
+    pub profile: Profile,
+    /// Links of the same number share one rate and one queue, those of the first of them; a link without has its own.
+    pub bottleneck: Option<usize>,
+    /// Seed of its randomness instead of [`Network::seed`].
+    pub seed: Option<u64>,
+}
+
+impl From<(usize, usize, Profile)> for LinkSpec {
+    fn from((source, destination, profile): (usize, usize, Profile)) -> Self {
+        Self { source, destination, profile, bottleneck: None, seed: None }
+    }
+}
+
 /// What to emulate.
 #[derive(Debug)]
 pub struct Network {
     /// The nodes.
     pub nodes: Vec<Node>,
-    /// Links, one way each, as (index of the sending node, index of the receiving node, profile). A pair
-    /// without a link passes unshaped. The rate belongs to the ordered pair alone, as E2Clab means it.
-    pub links: Vec<(usize, usize, Profile)>,
+    /// Links, one way each, at most one per ordered pair. A pair without a link passes unshaped.
+    pub links: Vec<LinkSpec>,
     /// Seed of all randomness: the same seed, node names and sequence of packets on a link give the same
     /// fates.
     pub seed: u64,

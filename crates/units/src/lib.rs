@@ -1,10 +1,11 @@
-//! Delay, rate, loss and size as E2Clab writes them (`50ms`, `150mbit`, `5%`), typed.
+//! Delay, rate, percentage and size as E2Clab writes them (`50ms`, `150mbit`, `5%`), typed.
 //!
 //! Parsing never panics; a refused text comes back as a [`ParseError`] that says what would be right.
-//! Internally a delay is whole nanoseconds, a rate whole bits per second, a loss parts per billion, a
+//! Internally a delay is whole nanoseconds, a rate whole bits per second, a percentage parts per billion, a
 //! size whole bytes, so that every value can be compared, hashed and printed without rounding surprises.
 
 mod parse;
+mod text;
 
 pub use parse::ParseError;
 
@@ -116,27 +117,27 @@ impl fmt::Display for Rate {
     }
 }
 
-/// The share of packets that a link loses, in parts per billion. Written `2%`.
+/// A share of packets, such as those that a link loses, in parts per billion. Written `2%`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Loss {
+pub struct Percent {
     per_billion: u32,
 }
 
-impl Loss {
-    /// A link that loses nothing.
+impl Percent {
+    /// None at all.
     pub const NONE: Self = Self { per_billion: 0 };
 
-    /// A loss of `fraction` (0 to 1); `None` outside that range or when not a number.
+    /// A share of `fraction` (0 to 1); `None` outside that range or when not a number.
     pub fn from_fraction(fraction: f64) -> Option<Self> {
         (0.0..=1.0).contains(&fraction).then(|| Self { per_billion: (fraction * 1e9).round() as u32 })
     }
 
-    /// The loss as a fraction from 0 to 1.
+    /// The share as a fraction from 0 to 1.
     pub fn fraction(self) -> f64 {
         f64::from(self.per_billion) / 1e9
     }
 
-    /// The loss in parts per billion, at most 1,000,000,000.
+    /// The share in parts per billion, at most 1,000,000,000.
     pub const fn per_billion(self) -> u32 {
         self.per_billion
     }
@@ -147,21 +148,21 @@ impl Loss {
     }
 }
 
-impl FromStr for Loss {
+impl FromStr for Percent {
     type Err = ParseError;
 
     /// Parses a percentage, `0%` to `100%`.
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let per_billion = parse::scaled(text, "loss", &[("%", 1e7)], "2%")?;
+        let per_billion = parse::scaled(text, "percentage", &[("%", 1e7)], "2%")?;
         u32::try_from(per_billion)
             .ok()
             .filter(|value| *value <= 1_000_000_000)
             .map(|per_billion| Self { per_billion })
-            .ok_or_else(|| ParseError::new("loss", text, "a percentage from 0% to 100%"))
+            .ok_or_else(|| ParseError::new("percentage", text, "a percentage from 0% to 100%"))
     }
 }
 
-impl fmt::Display for Loss {
+impl fmt::Display for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}%", f64::from(self.per_billion) / 1e7)
     }

@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a {what}: expected {expected}")]
 pub struct ParseError {
-    /// The unit that was expected: `delay`, `rate`, `loss` or `size`.
+    /// The unit that was expected: `delay`, `rate`, `percentage` or `size`.
     pub what: &'static str,
     /// The text as it was given.
     pub text: String,

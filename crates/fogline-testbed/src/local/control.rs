@@ -95,9 +95,9 @@ pub(crate) struct HostOrder {
 pub(crate) struct LinkOrder {
     pub(crate) source: usize,
     pub(crate) destination: usize,
-    pub(crate) delay_ns: u64,
-    pub(crate) rate_bits_per_s: Option<u64>,
-    pub(crate) loss_per_billion: u32,
+    pub(crate) profile: link::Profile,
+    pub(crate) bottleneck: Option<usize>,
+    pub(crate) seed: Option<u64>,
 }
 
 impl From<&fogline_plan::Link> for LinkOrder {
@@ -105,9 +105,9 @@ impl From<&fogline_plan::Link> for LinkOrder {
         Self {
             source: link.source.0,
             destination: link.destination.0,
-            delay_ns: link.profile.delay.nanos(),
-            rate_bits_per_s: link.profile.rate.map(units::Rate::bits_per_s),
-            loss_per_billion: link.profile.loss.per_billion(),
+            profile: link.profile,
+            bottleneck: link.bottleneck,
+            seed: link.seed,
         }
     }
 }

@@ -76,14 +76,14 @@ pub(crate) fn hosts_file(hosts: &[HostOrder]) -> String {
 }
 
 /// The link as the emulator takes it.
-pub(crate) fn link(order: &LinkOrder) -> (usize, usize, netem::Profile) {
-    let profile = netem::Profile {
-        delay: units::Delay::from_nanos(order.delay_ns),
-        rate: order.rate_bits_per_s.and_then(units::Rate::from_bits_per_s),
-        loss: units::Loss::from_fraction(f64::from(order.loss_per_billion) / 1e9).unwrap_or_default(),
-        ..netem::Profile::default()
-    };
-    (order.source, order.destination, profile)
+pub(crate) const fn link(order: &LinkOrder) -> netem::LinkSpec {
+    netem::LinkSpec {
+        source: order.source,
+        destination: order.destination,
+        profile: order.profile,
+        bottleneck: order.bottleneck,
+        seed: order.seed,
+    }
 }
 
 #[cfg(test)]

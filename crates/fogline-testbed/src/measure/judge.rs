@@ -54,7 +54,7 @@ pub(super) fn judge_delay(plan: &Plan, number: usize, rule: &Rule, round: &Round
 }
 
 pub(super) fn judge_loss(plan: &Plan, number: usize, rule: &Rule, round: &Round) -> LossMeasurement {
-    let asked = rule.profile.loss.fraction();
+    let asked = rule.profile.loss.mean();
     let keys = || rule.links.iter().map(|link| (number, *link));
     let sent: u64 = keys().filter_map(|key| round.sent.get(&key)).map(|flow| flow.packets).sum();
     let received: u64 = keys().filter_map(|key| round.received.get(&key)).map(|flow| flow.packets).sum();

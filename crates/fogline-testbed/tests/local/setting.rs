@@ -6,7 +6,7 @@ use fogline_plan::{Host, HostId, Link, Plan, Profile};
 use fogline_testbed::{LocalOptions, LocalTestbed};
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU32, Ordering};
-use units::{Delay, Loss};
+use units::Delay;
 
 pub(crate) struct Setting {
     case: AtomicU32,
@@ -63,9 +63,8 @@ pub(crate) fn plan(count: usize) -> Plan {
             monitored: false,
         })
         .collect();
-    let profile = Profile { delay: Delay::from_millis(30), rate: None, loss: Loss::NONE };
-    let link =
-        |source, destination| Link { source: HostId(source), destination: HostId(destination), profile };
+    let profile = Profile { delay: Delay::from_millis(30), ..Profile::default() };
+    let link = |source, destination| Link::new(HostId(source), HostId(destination), profile);
     Plan {
         scenario: "test".to_owned(),
         hosts,
@@ -73,6 +72,8 @@ pub(crate) fn plan(count: usize) -> Plan {
         deployments: Vec::new(),
         rules: Vec::new(),
         links: if count > 1 { vec![link(0, 1), link(1, 0)] } else { Vec::new() },
+        changes: Vec::new(),
+        bounds: link::Bounds::default(),
         entries: Vec::new(),
         monitoring: None,
     }

@@ -10,6 +10,7 @@ use fogline_testbed::{
     LocalOptions, LocalTestbed, MeasureOptions, RuleMeasurement, TestbedError, Verdict, lab_main, measure,
     probe_rights_with,
 };
+use link::{LossModel, Share};
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -33,7 +34,8 @@ fn main() -> ExitCode {
 }
 
 fn profile(delay: &str, rate: &str, loss: &str) -> Profile {
-    Profile { delay: delay.parse().unwrap(), rate: Some(rate.parse().unwrap()), loss: loss.parse().unwrap() }
+    let loss = LossModel::Independent(loss.parse().unwrap());
+    Profile { delay: delay.parse().unwrap(), rate: Some(rate.parse().unwrap()), loss, ..Profile::default() }
 }
 
 /// Layers of so many hosts each, without rules.
@@ -53,6 +55,8 @@ fn layers(layers: &[(&str, usize)]) -> Plan {
         deployments: Vec::new(),
         rules: Vec::new(),
         links: Vec::new(),
+        changes: Vec::new(),
+        bounds: link::Bounds::default(),
         entries: Vec::new(),
         monitoring: None,
     }
@@ -68,7 +72,7 @@ fn rule(plan: &mut Plan, source: &str, destination: &str, asked: Profile, real: 
     let first = plan.links.len();
     for source in sources {
         let to = destinations.iter().copied();
-        plan.links.extend(to.map(|destination| Link { source, destination, profile: real }));
+        plan.links.extend(to.map(|destination| Link::new(source, destination, real)));
     }
     plan.rules.push(Rule {
         name: format!("{source}-{destination}"),
@@ -77,6 +81,7 @@ fn rule(plan: &mut Plan, source: &str, destination: &str, asked: Profile, real: 
         destination: destination.to_owned(),
         mirrored: false,
         profile: asked,
+        share: Share::Pair,
         links: (first..plan.links.len()).collect(),
     });
 }

@@ -1,7 +1,7 @@
 //! Which packets of a link are lost.
 
 use super::random::Random;
-use units::Loss;
+use ::link::LossModel;
 
 /// Independent losses. Rather than one draw for each packet it draws how many packets survive until the next
 /// loss (a geometric distribution), so that a rare loss costs next to nothing.
@@ -15,8 +15,8 @@ pub struct LossProcess {
 
 impl LossProcess {
     /// Losses at the share `loss`, from the stream `random`.
-    pub fn new(loss: Loss, random: Random) -> Self {
-        let mut process = Self { random, log_survival: (-loss.fraction()).ln_1p(), survivors: 0 };
+    pub fn new(loss: LossModel, random: Random) -> Self {
+        let mut process = Self { random, log_survival: (-loss.mean()).ln_1p(), survivors: 0 };
         process.survivors = process.draw();
         process
     }
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     fn process(percent: &str, seed: u64) -> LossProcess {
-        LossProcess::new(percent.parse().unwrap(), Random::new(seed))
+        LossProcess::new(LossModel::Independent(percent.parse().unwrap()), Random::new(seed))
     }
 
     #[test]

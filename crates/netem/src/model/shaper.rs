@@ -1,6 +1,7 @@
 //! The bottleneck of a link: a transmitter of a fixed rate with a bounded queue before it.
 
-use units::{Rate, Size};
+use ::link::{Limit, Queue};
+use units::Rate;
 
 /// Idle time that is made good, nanoseconds. The emulator reads packets late by up to a few milliseconds on a
 /// busy machine; without credit a transmitter that was idle on paper only would lose that time for good.
@@ -18,8 +19,13 @@ pub struct Shaper {
 
 impl Shaper {
     /// A transmitter of `rate` with room for `queue`.
-    pub fn new(rate: Rate, queue: Size) -> Self {
-        let queue_ns = u128::from(queue.bytes()) * 8_000_000_000 / u128::from(rate.bits_per_s());
+    pub fn new(rate: Rate, queue: Queue) -> Self {
+        let bytes = match queue.limit {
+            Limit::Packets(packets) => u64::from(packets) * 1514,
+            Limit::Bytes(size) => size.bytes(),
+            Limit::Time(delay) => rate.bytes_in(delay.nanos()),
+        };
+        let queue_ns = u128::from(bytes) * 8_000_000_000 / u128::from(rate.bits_per_s());
         let queue_ns = u64::try_from(queue_ns).unwrap_or(u64::MAX);
         Self { bits_per_s: rate.bits_per_s(), queue_ns, next_free_ns: 0, carry: 0 }
     }
@@ -45,9 +51,13 @@ impl Shaper {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use units::Size;
 
     fn shaper(rate: &str, queue: u64) -> Shaper {
-        Shaper::new(rate.parse().unwrap(), Size::from_bytes(queue))
+        Shaper::new(
+            rate.parse().unwrap(),
+            Queue { limit: Limit::Bytes(Size::from_bytes(queue)), ..Queue::default() },
+        )
     }
 
     #[test]

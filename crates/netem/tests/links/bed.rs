@@ -62,7 +62,12 @@ impl Bed {
             namespaces.push(namespace);
             nodes.push(Node { name: name.clone(), address: address(host), device });
         }
-        let emulator = Emulator::start(Network { nodes, links, seed: 20_260_101 }).unwrap();
+        let emulator = Emulator::start(Network {
+            nodes,
+            links: links.into_iter().map(Into::into).collect(),
+            seed: 20_260_101,
+        })
+        .unwrap();
         Self { namespaces, emulator, names: names.to_vec() }
     }
 

@@ -9,6 +9,7 @@ mod bed;
 mod rights;
 
 use bed::{Bed, PATIENCE, PORT, address, check, socket_address};
+use link::{Limit, LossModel, Queue};
 use netem::{Profile, Snapshot};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -31,8 +32,9 @@ fn profile(delay: &str, rate: Option<&str>, loss: &str) -> Profile {
     Profile {
         delay: delay.parse().unwrap(),
         rate: rate.map(|rate| rate.parse().unwrap()),
-        loss: loss.parse().unwrap(),
-        queue: units::Size::from_bytes(10_000_000),
+        loss: LossModel::Independent(loss.parse().unwrap()),
+        queue: Queue { limit: Limit::Bytes(units::Size::from_bytes(10_000_000)), ..Queue::default() },
+        ..Profile::default()
     }
 }
 

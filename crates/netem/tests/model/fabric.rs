@@ -2,13 +2,14 @@
 //! wrong host, and every packet accounted for at all times.
 
 use crate::frames::{Numbers, Protocols, frame, shape_of};
+use link::{Limit, LossModel, Queue};
 use netem::Profile;
 use netem::model::fabric::{Endpoint, Fabric, FabricError};
 use netem::model::gso::Layout;
 use netem::model::wire::{ETHERNET_LEN, VNET_LEN};
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
-use units::{Delay, Loss, Rate, Size};
+use units::{Delay, Percent, Rate, Size};
 
 const NODES: usize = 3;
 const UDP: Protocols = Protocols { ipv4: true, tcp: false, options: 0 };
@@ -35,14 +36,20 @@ fn sendings() -> impl Strategy<Value = Vec<Sending>> {
     prop::collection::vec(one, 1..60)
 }
 
+/// A queue of so many bytes.
+fn room(bytes: u64) -> Queue {
+    Queue { limit: Limit::Bytes(Size::from_bytes(bytes)), ..Queue::default() }
+}
+
 fn profiles() -> impl Strategy<Value = Profile> {
     let rate =
         prop::option::of((100_000_u64..2_000_000_000).prop_map(|rate| Rate::from_bits_per_s(rate).unwrap()));
     (0_u64..20_000_000, rate, 0.0..0.5_f64, 0_u64..200_000).prop_map(|(delay, rate, loss, queue)| Profile {
         delay: Delay::from_nanos(delay),
         rate,
-        loss: Loss::from_fraction(loss).unwrap(),
-        queue: Size::from_bytes(queue),
+        loss: LossModel::Independent(Percent::from_fraction(loss).unwrap()),
+        queue: room(queue),
+        ..Profile::default()
     })
 }
 
@@ -194,7 +201,7 @@ proptest! {
 
     #[test]
     fn losses_depend_on_the_sequence_and_not_on_the_time(sendings in sendings(), pause in 1_u64..100_000_000, seed: u64) {
-        let lossy = Profile { loss: "20%".parse().unwrap(), delay: "5ms".parse().unwrap(), ..Profile::default() };
+        let lossy = Profile { loss: LossModel::Independent("20%".parse().unwrap()), delay: "5ms".parse().unwrap(), ..Profile::default() };
         let lost = |pause: u64| {
             let mut fabric = Fabric::new(endpoints(NODES), &[(0, 1, lossy)], seed, usize::MAX).unwrap();
             let later: Vec<Sending> =
@@ -210,7 +217,7 @@ proptest! {
     #[test]
     fn a_saturated_link_carries_its_rate(rate in 1_000_000_u64..1_000_000_000, packets in 1_usize..40, size in 200_u16..1472) {
         let rate = Rate::from_bits_per_s(rate).unwrap();
-        let profile = Profile { rate: Some(rate), queue: Size::from_bytes(1 << 40), ..Profile::default() };
+        let profile = Profile { rate: Some(rate), queue: room(1 << 40), ..Profile::default() };
         let mut fabric = Fabric::new(endpoints(2), &[(0, 1, profile)], 1, usize::MAX).unwrap();
         let sending = Sending { pause: 0, source: 0, destination: 1, packets, size };
         let (sent, seen) = run(&mut fabric, &vec![sending; 500], |_| ());

@@ -1,0 +1,14 @@
+//! What a link does to packets, one way, and how that changes over time: the one description that the scenario
+//! writes, the plan expands, the emulator obeys and the report shows. Pure: no clock, no file, no randomness.
+
+mod bounds;
+mod change;
+mod profile;
+mod trace;
+
+pub use bounds::Bounds;
+pub use change::{Action, Change, Patch, Schedule};
+pub use profile::{
+    Congestion, Discipline, Jitter, JitterShape, Limit, LossModel, LossUnit, Profile, Queue, Share,
+};
+pub use trace::{DELIVERY_BYTES, Step, Trace, TraceError};

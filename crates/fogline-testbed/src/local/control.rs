@@ -27,6 +27,22 @@ pub(crate) enum ToLab {
     },
     /// Tell the network's counters. Answered by `Snapshot`.
     Snapshot,
+    /// Make links behave differently, on top of all else. Answered by `Done`.
+    Alter {
+        /// Indices of the links.
+        links: Vec<usize>,
+        /// What is to be different.
+        patch: link::Patch,
+    },
+    /// Forget what `Alter` did to links. Answered by `Done`.
+    Heal {
+        /// Indices of the links.
+        links: Vec<usize>,
+    },
+    /// Begin a timeline now, in place of any other. Answered by `Done`.
+    Play(Vec<link::Change>),
+    /// End the timeline. Answered by `Done`.
+    Rest,
     /// End everything. Answered by `Released`.
     Release,
 }
@@ -49,6 +65,8 @@ pub(crate) enum FromLab {
     Failed(String),
     /// The network's counters.
     Snapshot(Box<netem::Snapshot>),
+    /// It is so now.
+    Done,
     /// The hosts are gone; the lab ends now.
     Released,
 }
@@ -63,6 +81,7 @@ impl FromLab {
             Self::Missing(_) => "missing",
             Self::Failed(_) => "failed",
             Self::Snapshot(_) => "snapshot",
+            Self::Done => "done",
             Self::Released => "released",
         }
     }
@@ -134,6 +153,8 @@ pub(crate) enum ControlError {
 pub(crate) struct Control {
     stream: UnixStream,
     deadline: Option<Duration>,
+    /// Answers that did not come in time and are still to come.
+    owed: usize,
 }
 
 impl AsFd for Control {
@@ -144,7 +165,7 @@ impl AsFd for Control {
 
 impl Control {
     pub(crate) fn new(stream: UnixStream) -> Self {
-        Self { stream, deadline: None }
+        Self { stream, deadline: None, owed: 0 }
     }
 
     /// How long each following call may wait for the other side.
@@ -206,6 +227,22 @@ impl Control {
         let message =
             serde_json::from_slice(&body).map_err(|error| ControlError::Garbled(error.to_string()))?;
         Ok((message, descriptor))
+    }
+
+    /// As [`receive`](Self::receive), for the answer to a question that was asked; one that is late will be owed.
+    pub(crate) fn receive_owed<T: DeserializeOwned>(&mut self) -> Result<T, ControlError> {
+        let answer = self.receive();
+        self.owed += usize::from(matches!(answer, Err(ControlError::Late(_))));
+        answer.map(|(message, _)| message)
+    }
+
+    /// Takes the answers that are owed, so that they are not held for answers to what is asked next.
+    pub(crate) fn catch_up<T: DeserializeOwned>(&mut self) -> Result<(), ControlError> {
+        while self.owed > 0 {
+            self.receive::<T>()?;
+            self.owed -= 1;
+        }
+        Ok(())
     }
 
     fn explain(&self, error: io::Error) -> ControlError {
@@ -277,5 +314,16 @@ mod tests {
         let (_one, mut two) = pair();
         two.set_deadline(Duration::from_millis(20)).unwrap();
         assert!(matches!(two.receive::<FromLab>(), Err(ControlError::Late(_))));
+    }
+
+    #[test]
+    fn a_late_answer_is_not_held_for_the_next_one() {
+        let (mut one, mut two) = pair();
+        two.set_deadline(Duration::from_millis(20)).unwrap();
+        assert!(matches!(two.receive_owed::<FromLab>(), Err(ControlError::Late(_))));
+        one.send(&FromLab::Done, None).unwrap();
+        one.send(&FromLab::Released, None).unwrap();
+        two.catch_up::<FromLab>().unwrap();
+        assert!(matches!(two.receive_owed::<FromLab>(), Ok(FromLab::Released)));
     }
 }

@@ -150,7 +150,7 @@ fn inner(mut control: Control, order: ToLab, rights: &Rights, alive: &PipeReader
             };
             i32::from(control.send(&said, None).is_err())
         }
-        ToLab::Snapshot | ToLab::Release => {
+        _ => {
             let _ = control.send(&FromLab::Failed("nothing is deployed yet".to_owned()), None);
             1
         }
@@ -239,22 +239,36 @@ impl Lab {
             }
         }
         let ready = FromLab::Ready { hidden: std::mem::take(&mut self.hidden) };
-        let mut asked = control.send(&ready, None).and_then(|()| control.receive::<ToLab>());
+        let mut said = control.send(&ready, None);
         loop {
-            match asked {
-                Ok((ToLab::Snapshot, _)) => {
-                    let snapshot = FromLab::Snapshot(Box::new(self.emulator.snapshot()));
-                    asked = control.send(&snapshot, None).and_then(|()| control.receive::<ToLab>());
-                }
+            let answer = match said.and_then(|()| control.receive::<ToLab>()) {
                 Ok((ToLab::Release, _)) => {
                     self.end();
                     return i32::from(control.send(&FromLab::Released, None).is_err());
                 }
-                Ok(_) | Err(_) => {
+                Ok((asked, _)) => self.answer(&asked),
+                Err(_) => {
                     self.end();
                     return 1;
                 }
+            };
+            said = control.send(&answer, None);
+        }
+    }
+
+    /// Answers what is asked of a running lab.
+    fn answer(&self, asked: &ToLab) -> FromLab {
+        let network = &self.emulator;
+        let changed = match asked {
+            ToLab::Snapshot => return FromLab::Snapshot(Box::new(network.snapshot())),
+            ToLab::Alter { .. } | ToLab::Heal { .. } | ToLab::Play(_) | ToLab::Rest => {
+                Err("this network's links cannot be changed")
             }
+            ToLab::Deploy(_) | ToLab::Probe { .. } | ToLab::Release => Err("the lab runs already"),
+        };
+        match changed {
+            Ok(()) => FromLab::Done,
+            Err(reason) => FromLab::Failed(reason.to_string()),
         }
     }
 

@@ -13,6 +13,7 @@ use control::{Control, ControlError, FromLab, HostOrder, LinkOrder, Order, ToLab
 use fogline_agent::Client;
 use fogline_plan::Plan;
 use keeper::Keeper;
+use link::{Change, Patch};
 use rights::MissingRight;
 use std::io;
 use std::path::PathBuf;
@@ -73,6 +74,14 @@ pub enum TestbedError {
     /// An option cannot be met.
     #[error("{0}")]
     Options(String),
+    /// A link that the plan does not have.
+    #[error("there is no link {link}: the plan has {links}, counted from 0")]
+    NoSuchLink {
+        /// The index given.
+        link: usize,
+        /// Links of the plan.
+        links: usize,
+    },
     /// The machine withholds a right that the testbed needs.
     #[error(transparent)]
     Right(#[from] MissingRight),
@@ -111,6 +120,7 @@ impl From<ControlError> for TestbedError {
 #[derive(Debug)]
 pub struct LocalTestbed {
     agents: Vec<Client>,
+    links: usize,
     hidden: Vec<String>,
     control: Mutex<Control>,
     keeper: Keeper,
@@ -137,7 +147,8 @@ impl LocalTestbed {
                 }
                 (FromLab::Ready { hidden }, _) if agents.len() == plan.hosts.len() => {
                     control.set_deadline(ANSWER_DEADLINE)?;
-                    return Ok(Self { agents, hidden, control: Mutex::new(control), keeper });
+                    let (links, control) = (plan.links.len(), Mutex::new(control));
+                    return Ok(Self { agents, links, hidden, control, keeper });
                 }
                 (other, _) => return Err(refusal(other)),
             }
@@ -159,12 +170,67 @@ impl LocalTestbed {
     /// # Errors
     /// When the lab is gone or does not answer within 10 s.
     pub fn network(&self) -> Result<netem::Snapshot, TestbedError> {
-        let mut control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
-        control.send(&ToLab::Snapshot, None)?;
-        match control.receive::<FromLab>()? {
-            (FromLab::Snapshot(snapshot), _) => Ok(*snapshot),
-            (other, _) => Err(refusal(other)),
+        match self.ask(&ToLab::Snapshot)? {
+            FromLab::Snapshot(snapshot) => Ok(*snapshot),
+            other => Err(refusal(other)),
         }
+    }
+
+    /// Makes links (indices into [`Plan::links`]) behave differently from now on, on top of what the plan and its
+    /// changes say; merged with what this was told of them before.
+    ///
+    /// # Errors
+    /// When there is no such link, the network cannot be changed, or the lab is gone.
+    pub fn alter(&self, links: &[usize], patch: &Patch) -> Result<(), TestbedError> {
+        self.check_links(links)?;
+        self.change(&ToLab::Alter { links: links.to_vec(), patch: *patch })
+    }
+
+    /// Forgets all that [`LocalTestbed::alter`] was told of these links.
+    ///
+    /// # Errors
+    /// As [`LocalTestbed::alter`].
+    pub fn heal(&self, links: &[usize]) -> Result<(), TestbedError> {
+        self.check_links(links)?;
+        self.change(&ToLab::Heal { links: links.to_vec() })
+    }
+
+    /// Begins a timeline of changes now, in place of any other.
+    ///
+    /// # Errors
+    /// As [`LocalTestbed::alter`].
+    pub fn play(&self, changes: &[Change]) -> Result<(), TestbedError> {
+        changes.iter().try_for_each(|change| self.check_links(&change.links))?;
+        self.change(&ToLab::Play(changes.to_vec()))
+    }
+
+    /// Ends the timeline: links are as planned again, but for what [`LocalTestbed::alter`] was told.
+    ///
+    /// # Errors
+    /// As [`LocalTestbed::alter`].
+    pub fn rest(&self) -> Result<(), TestbedError> {
+        self.change(&ToLab::Rest)
+    }
+
+    fn check_links(&self, links: &[usize]) -> Result<(), TestbedError> {
+        match links.iter().find(|link| **link >= self.links) {
+            Some(link) => Err(TestbedError::NoSuchLink { link: *link, links: self.links }),
+            None => Ok(()),
+        }
+    }
+
+    fn change(&self, change: &ToLab) -> Result<(), TestbedError> {
+        match self.ask(change)? {
+            FromLab::Done => Ok(()),
+            other => Err(refusal(other)),
+        }
+    }
+
+    fn ask(&self, question: &ToLab) -> Result<FromLab, TestbedError> {
+        let mut control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
+        control.catch_up::<FromLab>()?;
+        control.send(question, None)?;
+        Ok(control.receive_owed::<FromLab>()?)
     }
 
     /// Ends every process of the testbed and waits until all are gone, with all that was theirs.
@@ -175,7 +241,7 @@ impl LocalTestbed {
         let Self { agents, mut keeper, control, .. } = self;
         let mut control = control.into_inner().unwrap_or_else(PoisonError::into_inner);
         control.set_deadline(RELEASE_DEADLINE)?;
-        let asked = control.send(&ToLab::Release, None);
+        let asked = control.catch_up::<FromLab>().and_then(|()| control.send(&ToLab::Release, None));
         let answered = asked.and_then(|()| control.receive::<FromLab>());
         drop(control);
         let ended = keeper.end(RELEASE_DEADLINE);

@@ -4,6 +4,7 @@
 mod bounds;
 mod change;
 mod profile;
+mod text;
 mod trace;
 
 pub use bounds::Bounds;
@@ -11,4 +12,5 @@ pub use change::{Action, Change, Patch, Schedule};
 pub use profile::{
     Congestion, Discipline, Jitter, JitterShape, Limit, LossModel, LossUnit, Profile, Queue, Share,
 };
+pub use text::Property;
 pub use trace::{DELIVERY_BYTES, Step, Trace, TraceError};

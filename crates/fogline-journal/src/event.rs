@@ -1,6 +1,7 @@
 //! What happens in a run, as typed events.
 
 use crate::machine::Machine;
+use crate::network::{NetworkChanged, NetworkMeasured};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -49,6 +50,8 @@ pub enum Event {
     JobEnded(JobEnded),
     /// A network rule was measured between two hosts.
     NetworkMeasured(NetworkMeasured),
+    /// The network became another one.
+    NetworkChanged(NetworkChanged),
     /// The run goes on; look before you trust its results.
     Warning {
         /// What is the matter.
@@ -95,8 +98,9 @@ pub struct RunEnded {
 pub enum Verdict {
     /// Everything was done, and the results can be trusted.
     Passed,
-    /// It went through, but its results are not to be trusted.
-    Untrusted,
+    /// It went through, but its results must not be used. Early versions wrote `untrusted`.
+    #[serde(alias = "untrusted")]
+    Invalid,
     /// Something failed.
     Failed,
     /// It was stopped from outside.
@@ -262,29 +266,4 @@ pub struct JobEnded {
     pub stderr_tail: String,
     /// How long it ran, in milliseconds.
     pub elapsed_ms: f64,
-}
-
-/// A network rule was measured between two hosts, one way. Details are in `network-validate/`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NetworkMeasured {
-    /// The rule's name.
-    pub rule: String,
-    /// Sending host.
-    pub source: String,
-    /// Receiving host.
-    pub destination: String,
-    /// One-way delay asked for, in milliseconds.
-    pub delay_ms_asked: f64,
-    /// One-way delay measured, in milliseconds.
-    pub delay_ms: Option<f64>,
-    /// Rate asked for, in bits per second; absent when unlimited.
-    pub rate_bits_per_s_asked: Option<u64>,
-    /// Rate measured, in bits per second.
-    pub rate_bits_per_s: Option<u64>,
-    /// Loss asked for, as a fraction.
-    pub loss_asked: f64,
-    /// Loss measured, as a fraction.
-    pub loss: Option<f64>,
-    /// Whether the measurement agrees with what was asked.
-    pub agrees: bool,
 }

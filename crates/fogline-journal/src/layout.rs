@@ -142,6 +142,21 @@ impl RunFolder {
         self.fogline().join("network.json")
     }
 
+    /// `fogline/network-plan.json`: the rules as planned, each with its links, and the scheduled changes.
+    pub fn network_plan(&self) -> PathBuf {
+        self.fogline().join("network-plan.json")
+    }
+
+    /// `fogline/network-verdict.json`: the bounds in force, and where the emulator did not keep them.
+    pub fn network_verdict(&self) -> PathBuf {
+        self.fogline().join("network-verdict.json")
+    }
+
+    /// `fogline/control.sock`: where the runner takes changes of the network while it lasts.
+    pub fn control(&self) -> PathBuf {
+        self.fogline().join("control.sock")
+    }
+
     /// `fogline/ledger.csv`: for each camera, where its frames went.
     pub fn ledger(&self) -> PathBuf {
         self.fogline().join("ledger.csv")

@@ -19,6 +19,7 @@ mod layout;
 mod lock;
 mod machine;
 mod manifest;
+mod network;
 mod validate;
 mod write;
 mod yaml;
@@ -26,14 +27,18 @@ mod yaml;
 pub use clock::Clock;
 pub use digest::{FileDigest, digest_files};
 pub use event::{
-    Event, HostUp, JobEnded, JobStarted, NetworkMeasured, Record, RunEnded, RunPhase, RunStarted, TaskEnded,
-    TaskStarted, Verdict,
+    Event, HostUp, JobEnded, JobStarted, Record, RunEnded, RunPhase, RunStarted, TaskEnded, TaskStarted,
+    Verdict,
 };
 pub use journal::{Events, Journal, Listener, read_events};
 pub use layout::RunFolder;
 pub use lock::{Runner, RunnerLock};
 pub use machine::Machine;
 pub use manifest::Manifest;
+pub use network::{
+    ChangedBy, NetworkChanged, NetworkMeasured, NetworkPlan, NetworkRule, NetworkVerdict, ScheduledChange,
+    Turn,
+};
 pub use validate::{Play, append_play, read_network_validation, write_network_validation, write_services};
 pub use write::{JournalError, write_file, write_json};
 pub use yaml::to_yaml;

@@ -1,6 +1,7 @@
 //! What ran, where, from what, and how it went.
 
 use crate::{FileDigest, JournalError, Machine, RunFolder, Verdict, write_json};
+use link::Bounds;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,6 +27,15 @@ pub struct Manifest {
     pub duration_s: u64,
     /// TCP congestion control on the hosts.
     pub congestion: String,
+    /// How well the emulated network had to keep its word.
+    #[serde(default)]
+    pub bounds: Bounds,
+    /// How packets were to travel, where somebody chose: `tap`, `packet`, `kernel`.
+    #[serde(default)]
+    pub data_path: Option<String>,
+    /// Threads of the emulator; 0 in folders of versions that did not write it.
+    #[serde(default)]
+    pub workers: usize,
     /// Which clock stamped frames and results, in words.
     pub clock: String,
     /// The machine.

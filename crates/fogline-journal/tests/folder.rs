@@ -50,6 +50,9 @@ fn names_are_those_that_existing_scripts_look_for() {
     assert_eq!(below(folder.manifest()), "fogline/manifest.json");
     assert_eq!(below(folder.events()), "fogline/events.jsonl");
     assert_eq!(below(folder.network()), "fogline/network.json");
+    assert_eq!(below(folder.network_plan()), "fogline/network-plan.json");
+    assert_eq!(below(folder.network_verdict()), "fogline/network-verdict.json");
+    assert_eq!(below(folder.control()), "fogline/control.sock");
     assert_eq!(below(folder.ledger()), "fogline/ledger.csv");
     assert_eq!(below(folder.lock()), "fogline/runner.lock");
     assert_eq!(below(folder.report()), "report.html");

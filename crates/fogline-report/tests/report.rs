@@ -61,6 +61,7 @@ impl Run {
             loss_asked: 0.02,
             loss: Some(0.0201),
             agrees,
+            ..NetworkMeasured::default()
         };
         journal.emit(Event::NetworkMeasured(measured)).expect("an event");
     }
@@ -98,8 +99,8 @@ fn a_vanished_frame_is_unexplained_and_named() {
     assert!(
         evaluation.reasons().iter().any(|reason| reason.contains("2 frames of 1 cameras are unexplained"))
     );
-    let manifest = Manifest { verdict: Some(Verdict::Untrusted), ..Manifest::default() };
-    assert!(run.page(&manifest).contains("do not trust"));
+    let manifest = Manifest { verdict: Some(Verdict::Invalid), ..Manifest::default() };
+    assert!(run.page(&manifest).contains("must not be used"));
     let ledger = std::fs::read_to_string(run.folder.ledger()).expect("a ledger");
     let row = ledger.lines().nth(1).expect("one camera");
     assert!(row.starts_with("cam-1,50,50,,0,50,47,corrupt:3,0,") && row.ends_with(",2"), "{row}");

@@ -36,13 +36,13 @@ pub(crate) fn load_or_explain(args: &ScenarioArgs) -> Result<Loaded, Exit> {
             eprintln!(
                 "  hint: a scenario is a folder with layers_services.yaml, network.yaml and workflow.yaml, in UTF-8"
             );
-            Err(Exit::Invalid)
+            Err(Exit::Refused)
         }
         Err(LoadError::Invalid(findings)) => {
             print_findings(&findings);
             let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
             eprintln!("{errors} error{}; nothing was started", if errors == 1 { "" } else { "s" });
-            Err(Exit::Invalid)
+            Err(Exit::Refused)
         }
     }
 }

@@ -17,7 +17,7 @@ pub(crate) fn run(args: &DestroyArgs) -> Exit {
         Ok(folders) => folders,
         Err(error) => {
             eprintln!("error: {error}");
-            return Exit::Invalid;
+            return Exit::Refused;
         }
     };
     let mut ended = 0;

@@ -10,14 +10,14 @@ pub(crate) enum Exit {
     /// Something that should not happen: a bug, a full disk under the run folder, a lost agent.
     Internal,
     /// The command line, or the scenario, is wrong; nothing was started.
-    Invalid,
+    Refused,
     /// This machine lacks a right or a device; the message names it.
     Testbed,
     /// A service or a task failed.
     Task,
-    /// The run went through, but its results are not to be trusted: the network is not the one asked for,
-    /// results are missing, or the frames do not add up.
-    Untrusted,
+    /// The run went through, but its results must not be used: the network was not the one asked for, results are
+    /// missing, or the frames do not add up.
+    Invalid,
     /// Ctrl-C or SIGTERM; everything was released.
     Interrupted,
 }
@@ -28,10 +28,10 @@ impl Exit {
         match self {
             Self::Success => 0,
             Self::Internal => 1,
-            Self::Invalid => 2,
+            Self::Refused => 2,
             Self::Testbed => 3,
             Self::Task => 4,
-            Self::Untrusted => 5,
+            Self::Invalid => 5,
             Self::Interrupted => 130,
         }
     }
@@ -44,7 +44,8 @@ Exit codes:
   2    wrong command line or scenario; nothing was started
   3    this machine lacks a right or a device (the message names it)
   4    a service or a task failed
-  5    the run ended, but do not trust it: network off, results missing, frames unexplained
+  5    invalid: the run went through, but its results must not be used (network off, late or
+       dropping, results missing, frames unexplained)
   130  interrupted; everything was released";
 }
 

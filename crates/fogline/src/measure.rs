@@ -40,6 +40,7 @@ fn event(measured: &RuleMeasurement) -> NetworkMeasured {
         loss_asked: measured.loss.asked,
         loss: measured.loss.measured,
         agrees: measured.agrees(),
+        ..NetworkMeasured::default()
     }
 }
 

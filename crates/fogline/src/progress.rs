@@ -1,6 +1,6 @@
 //! What a person sees while a run lasts. Knows events, not the runner.
 
-use fogline_journal::{Event, Record, RunPhase, TaskEnded, Verdict};
+use fogline_journal::{Event, NetworkChanged, Record, RunPhase, TaskEnded, Turn, Verdict};
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -88,6 +88,7 @@ impl Progress {
                     self.line(&mut state, &format!("  {reason}"));
                 }
             }
+            Event::NetworkChanged(change) => self.line(&mut state, &change_line(change)),
             Event::JobStarted(_) | Event::JobEnded(_) | Event::NetworkMeasured(_) => {}
         }
     }
@@ -170,10 +171,18 @@ fn phase_line(state: &State, phase: RunPhase, ok: bool, elapsed_s: f64, took_ms:
     line
 }
 
+/// `network, by hand: fog to edge: cut (4 links)`.
+fn change_line(change: &NetworkChanged) -> String {
+    let ends = if change.turn == Turn::Ends { " is over" } else { "" };
+    let plural = if change.links == 1 { "" } else { "s" };
+    let NetworkChanged { what, place, links, .. } = change;
+    format!("  network, by {}: {place}: {what}{ends} ({links} link{plural})", change.by.name())
+}
+
 fn verdict_words(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Passed => "passed: everything was done, and the results can be trusted",
-        Verdict::Untrusted => "untrusted: the run went through, but do not trust its results",
+        Verdict::Invalid => "invalid: the run went through, but its results must not be used",
         Verdict::Failed => "failed",
         Verdict::Interrupted => "interrupted; everything was released",
     }

@@ -11,15 +11,15 @@ pub(crate) fn run(args: &ReportArgs) -> Exit {
         Ok(folder) => folder,
         Err(error) => {
             eprintln!("error: {error}");
-            return Exit::Invalid;
+            return Exit::Refused;
         }
     };
     match build(&folder) {
         Ok((evaluation, manifest)) => {
             evaluation.summary(&manifest).iter().for_each(|line| println!("{line}"));
-            evaluation.reasons().iter().for_each(|reason| println!("untrusted: {reason}"));
+            evaluation.reasons().iter().for_each(|reason| println!("invalid: {reason}"));
             println!("{}", folder.report().display());
-            if evaluation.reasons().is_empty() { Exit::Success } else { Exit::Untrusted }
+            if evaluation.reasons().is_empty() { Exit::Success } else { Exit::Invalid }
         }
         Err(error) => {
             eprintln!("error: {error}");

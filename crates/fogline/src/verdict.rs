@@ -16,7 +16,7 @@ pub(crate) fn conclude(mut run: Run<'_>, outcome: Result<(), Stop>) -> Exit {
     match &evaluation {
         Ok(evaluation) if exit == Exit::Success => {
             reasons.extend(evaluation.reasons().iter().cloned());
-            exit = if reasons.is_empty() { Exit::Success } else { Exit::Untrusted };
+            exit = if reasons.is_empty() { Exit::Success } else { Exit::Invalid };
         }
         Ok(_) => {}
         Err(error) => {
@@ -68,8 +68,8 @@ const fn exit_of(stop: &Stop) -> Exit {
 const fn verdict_of(exit: Exit) -> Verdict {
     match exit {
         Exit::Success => Verdict::Passed,
-        Exit::Untrusted => Verdict::Untrusted,
+        Exit::Invalid => Verdict::Invalid,
         Exit::Interrupted => Verdict::Interrupted,
-        Exit::Internal | Exit::Invalid | Exit::Testbed | Exit::Task => Verdict::Failed,
+        Exit::Internal | Exit::Refused | Exit::Testbed | Exit::Task => Verdict::Failed,
     }
 }

@@ -56,7 +56,9 @@ fn head(run: &str, manifest: &Manifest) -> String {
 fn verdict(evaluation: &Evaluation, manifest: &Manifest) -> String {
     let (class, words) = match manifest.verdict {
         Some(Verdict::Passed) => ("passed", "Everything asked for was done, and the results can be trusted."),
-        Some(Verdict::Untrusted) => ("untrusted", "The run went through, but do not trust its results."),
+        Some(Verdict::Invalid) => {
+            ("invalid", "INVALID: the run went through, but its results must not be used.")
+        }
         Some(Verdict::Failed) => ("failed", "The run failed."),
         Some(Verdict::Interrupted) => ("interrupted", "The run was stopped from outside."),
         None => ("failed", "The run has not ended, or its runner was killed."),

@@ -1,4 +1,4 @@
-//! The generator behind the losses: xoshiro256++ 1.0 (Blackman, Vigna 2019), seeded by SplitMix64 as its
+//! The generator behind all that chance decides: xoshiro256++ 1.0 (Blackman, Vigna 2019), seeded by SplitMix64 as its
 //! authors advise. Written out here so that a seed means the same in every version.
 
 /// A stream of random numbers.
@@ -17,9 +17,18 @@ impl Random {
     /// The stream of the link from `source` to `destination`: it depends on their names only, so that other
     /// nodes and links may come and go.
     pub fn of_link(seed: u64, source: &str, destination: &str) -> Self {
+        Self::of_names(seed, &[source, destination])
+    }
+
+    /// A stream of that link for one `purpose`, so that asking for one thing never shifts another.
+    pub fn of_purpose(seed: u64, source: &str, destination: &str, purpose: &str) -> Self {
+        Self::of_names(seed, &[source, destination, purpose])
+    }
+
+    fn of_names(seed: u64, names: &[&str]) -> Self {
         // FNV-1a, 64 bits; a zero byte ends each name.
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        for byte in source.bytes().chain([0]).chain(destination.bytes()).chain([0]) {
+        for byte in names.iter().flat_map(|name| name.bytes().chain([0])) {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
         Self::new(seed ^ hash)
@@ -42,6 +51,11 @@ impl Random {
     /// A number above 0 and up to 1, uniformly.
     pub fn unit(&mut self) -> f64 {
         ((self.bits() >> 11) + 1) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// A number above 0 and below 1, uniformly and with 1/2 as exact middle.
+    pub fn open_unit(&mut self) -> f64 {
+        ((self.bits() >> 12) as f64 + 0.5) / (1_u64 << 52) as f64
     }
 }
 

@@ -24,8 +24,8 @@ pub const GSO_UDP_L4: u8 = 5;
 /// Added to a TCP type: the first segment carries CWR.
 pub const GSO_ECN: u8 = 0x80;
 
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_IPV6: u16 = 0x86dd;
+pub(super) const ETHERTYPE_IPV4: u16 = 0x0800;
+pub(super) const ETHERTYPE_IPV6: u16 = 0x86dd;
 
 /// The virtio-net header of a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,7 +98,7 @@ pub fn destination_of(frame: &[u8]) -> Destination {
     address.map_or(Destination::Nowhere, Destination::Node)
 }
 
-fn octets<const N: usize>(frame: &[u8], at: usize) -> Option<[u8; N]> {
+pub(super) fn octets<const N: usize>(frame: &[u8], at: usize) -> Option<[u8; N]> {
     frame.get(at..)?.first_chunk().copied()
 }
 

@@ -81,6 +81,22 @@ impl Patch {
         }
     }
 
+    /// This patch, and then `later` on top of it: one patch that does both.
+    #[must_use]
+    pub fn and_then(&self, later: &Self) -> Self {
+        Self {
+            delay: later.delay.or(self.delay),
+            jitter: later.jitter.or(self.jitter),
+            rate: later.rate.or(self.rate),
+            loss: later.loss.or(self.loss),
+            reorder: later.reorder.or(self.reorder),
+            duplicate: later.duplicate.or(self.duplicate),
+            corrupt: later.corrupt.or(self.corrupt),
+            queue: later.queue.or(self.queue),
+            cut: later.cut.or(self.cut),
+        }
+    }
+
     /// Whether it changes nothing.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

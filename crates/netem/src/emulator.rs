@@ -71,7 +71,6 @@ impl Emulator {
             taps.push(tap);
             probes.push(probe);
         }
-        let links: Vec<_> = links.iter().map(|link| (link.source, link.destination, link.profile)).collect();
         let memory = usize::try_from(options.memory.bytes()).unwrap_or(usize::MAX);
         let fabric = Fabric::new(endpoints, &links, seed, memory)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
@@ -211,10 +210,16 @@ fn enter_report(snapshot: &mut Snapshot, report: Report) {
     for (link, account) in snapshot.links.iter_mut().zip(report.accounts) {
         link.entered = account.entered;
         link.delivered = account.delivered;
+        link.duplicated = account.duplicated;
         link.lost = account.lost;
+        link.cut = account.cut;
         link.queue_dropped = account.queue_dropped;
+        link.codel_dropped = account.codel_dropped;
         link.memory_dropped = account.memory_dropped;
         link.queued = account.queued;
+        link.corrupted = account.corrupted;
+        link.marked = account.marked;
+        link.reordered = account.reordered;
     }
     let devices = snapshot.devices.iter_mut().zip(report.refused).zip(report.failures);
     for ((device, refused), failure) in devices {

@@ -81,8 +81,11 @@ impl Lateness {
     }
 }
 
-/// One link: what entered it and what became of it. `entered` is at all times the sum of the others.
+/// One link: what entered it and what became of it. At all times `entered` + `duplicated` = `delivered` + `lost` +
+/// `cut` + `queue_dropped` + `codel_dropped` + `memory_dropped` + `queued`; `corrupted`, `marked` and `reordered`
+/// packets are among the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LinkSnapshot {
     /// Name of the sending node.
     pub source: String,
@@ -94,15 +97,27 @@ pub struct LinkSnapshot {
     pub entered: Tally,
     /// Packets handed to the destination's device.
     pub delivered: Tally,
+    /// Copies that the link made.
+    pub duplicated: Tally,
     /// Packets that the loss model took.
     pub lost: Tally,
+    /// Packets that came while the link was cut.
+    pub cut: Tally,
     /// Packets that found the bottleneck queue full.
     pub queue_dropped: Tally,
+    /// Packets that `CoDel` dropped.
+    pub codel_dropped: Tally,
     /// Packets dropped because the emulator's memory for packets in flight was used up: not a property of the
     /// network asked for.
     pub memory_dropped: Tally,
-    /// Packets in flight.
+    /// Packets in flight: in the queue and in the delay line.
     pub queued: Tally,
+    /// Packets of which one bit was flipped.
+    pub corrupted: Tally,
+    /// Packets marked as having met congestion (ECN).
+    pub marked: Tally,
+    /// Packets that overtook others.
+    pub reordered: Tally,
 }
 
 /// One node's device.
@@ -182,8 +197,14 @@ impl Snapshot {
         for (link, before) in difference.links.iter_mut().zip(&earlier.links) {
             link.entered = link.entered.since(before.entered);
             link.delivered = link.delivered.since(before.delivered);
+            link.duplicated = link.duplicated.since(before.duplicated);
             link.lost = link.lost.since(before.lost);
+            link.cut = link.cut.since(before.cut);
             link.queue_dropped = link.queue_dropped.since(before.queue_dropped);
+            link.codel_dropped = link.codel_dropped.since(before.codel_dropped);
+            link.corrupted = link.corrupted.since(before.corrupted);
+            link.marked = link.marked.since(before.marked);
+            link.reordered = link.reordered.since(before.reordered);
             link.memory_dropped = link.memory_dropped.since(before.memory_dropped);
         }
         for (device, before) in difference.devices.iter_mut().zip(&earlier.devices) {

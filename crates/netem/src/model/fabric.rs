@@ -5,7 +5,8 @@ use super::gso::Layout;
 use super::link::{Account, Held, Link, Piece};
 use super::random::Random;
 use super::wire::{BROADCAST_MAC, Destination, Shape, VNET_LEN, destination_of, set_receiver};
-use crate::Tally;
+use crate::{LinkSpec, Tally};
+use ::link::{Change, Patch};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -48,6 +49,22 @@ pub enum FabricError {
         destination_node: usize,
         /// How many nodes there are.
         nodes: usize,
+    },
+    /// Something is asked of a link that is not there.
+    #[error("link {link}: there are only {links} links, counted from 0")]
+    NoSuchLink {
+        /// Index of the link.
+        link: usize,
+        /// How many links there are.
+        links: usize,
+    },
+    /// A change that can't happen.
+    #[error("change {change}: {reason}")]
+    BadChange {
+        /// Its index.
+        change: usize,
+        /// What is wrong, and what would be right.
+        reason: String,
     },
     /// Two links for one ordered pair.
     #[error("two links from {source_node} to {destination_node}: one per ordered pair expected")]
@@ -111,7 +128,7 @@ impl Fabric {
     /// When addresses or links contradict each other.
     pub fn new(
         endpoints: Vec<Endpoint>,
-        links: &[(usize, usize, Profile)],
+        links: &[LinkSpec],
         seed: u64,
         memory_max: usize,
     ) -> Result<Self, FabricError> {
@@ -121,7 +138,8 @@ impl Fabric {
             endpoints.iter().map(|endpoint| endpoint.broadcast.into()).chain([limited]).collect();
         let mut by_pair = HashMap::new();
         let mut paths = Vec::with_capacity(links.len());
-        for (position, &(source, destination, profile)) in links.iter().enumerate() {
+        for (position, spec) in links.iter().enumerate() {
+            let LinkSpec { source, destination, profile, .. } = *spec;
             let (Some(from), Some(to)) = (endpoints.get(source), endpoints.get(destination)) else {
                 let (source_node, destination_node) = (source, destination);
                 return Err(FabricError::NoSuchNode {
@@ -134,7 +152,7 @@ impl Fabric {
                 let (source_node, destination_node) = (from.name.clone(), to.name.clone());
                 return Err(FabricError::SamePair { source_node, destination_node });
             }
-            let link = Link::new(profile, Random::of_link(seed, &from.name, &to.name));
+            let link = Link::new(profile, Random::of_link(spec.seed.unwrap_or(seed), &from.name, &to.name));
             paths.push(Path { source, destination, link });
         }
         Ok(Self {
@@ -234,6 +252,48 @@ impl Fabric {
         }
         self.memory -= held.frame.len() + HELD_OVERHEAD;
         Some(Release { node: path.destination, held })
+    }
+
+    /// Alters a link by hand from `now` on, on top of its profile, the timeline and earlier alterations by hand, until
+    /// [`heal`](Self::heal).
+    ///
+    /// # Errors
+    /// When there is no such link.
+    pub fn alter(&mut self, now: u64, link: usize, patch: &Patch) -> Result<(), FabricError> {
+        let links = self.paths.len();
+        let path = self.paths.get_mut(link).ok_or(FabricError::NoSuchLink { link, links })?;
+        path.link.alter(now, patch);
+        Ok(())
+    }
+
+    /// Forgets what was altered by hand.
+    ///
+    /// # Errors
+    /// When there is no such link.
+    pub fn heal(&mut self, now: u64, link: usize) -> Result<(), FabricError> {
+        let links = self.paths.len();
+        let path = self.paths.get_mut(link).ok_or(FabricError::NoSuchLink { link, links })?;
+        path.link.heal(now);
+        Ok(())
+    }
+
+    /// Begins a timeline at `now`, in place of any other.
+    ///
+    /// # Errors
+    /// When a change names a link that is not there or can't happen as it is written; then nothing changes.
+    pub fn play(&mut self, _now: u64, changes: &[Change]) -> Result<(), FabricError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        Err(FabricError::BadChange { change: 0, reason: "this fabric does not change over time".to_owned() })
+    }
+
+    /// Ends the timeline: every link is back to its profile, and to what was altered by hand.
+    pub const fn rest(&mut self, _now: u64) {}
+
+    /// What a link does now; `None` when there is no such link.
+    pub fn profile(&self, link: usize) -> Option<Profile> {
+        self.paths.get(link).map(|path| *path.link.profile())
     }
 
     /// What went through.

@@ -6,6 +6,7 @@ use super::random::Random;
 use super::shaper::Shaper;
 use super::wire::Shape;
 use crate::Tally;
+use ::link::Patch;
 use std::collections::VecDeque;
 
 /// Link time that one piece of a super-packet may take, nanoseconds: the price in delay of not cutting further.
@@ -37,26 +38,42 @@ pub struct Held {
     pub frame: Vec<u8>,
 }
 
-/// What entered a link and what became of it; `entered` is the sum of all others and of what the line holds.
+/// What entered a link and what became of it: at all times `entered` + `duplicated` = `delivered` + `lost` + `cut` +
+/// `queue_dropped` + `codel_dropped` + `memory_dropped` + `queued`, in packets and in bytes. `corrupted`, `marked` and
+/// `reordered` packets are among the others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Account {
     /// Packets that entered.
     pub entered: Tally,
     /// Packets that came out.
     pub delivered: Tally,
+    /// Copies that the link made.
+    pub duplicated: Tally,
     /// Packets that the loss model took.
     pub lost: Tally,
+    /// Packets that came while the link was cut.
+    pub cut: Tally,
     /// Packets that found the queue full.
     pub queue_dropped: Tally,
+    /// Packets that `CoDel` dropped.
+    pub codel_dropped: Tally,
     /// Packets for which there was no memory.
     pub memory_dropped: Tally,
-    /// Packets in the delay line.
+    /// Packets in the queue and in the delay line.
     pub queued: Tally,
+    /// Packets of which one bit was flipped.
+    pub corrupted: Tally,
+    /// Packets marked as having met congestion (ECN).
+    pub marked: Tally,
+    /// Packets that overtook others.
+    pub reordered: Tally,
 }
 
 /// A link's state.
 #[derive(Debug)]
 pub struct Link {
+    base: Profile,
+    manual: Patch,
     profile: Profile,
     loss: LossProcess,
     shaper: Option<Shaper>,
@@ -69,6 +86,8 @@ impl Link {
     /// A link at rest whose losses are drawn from `random`.
     pub fn new(profile: Profile, random: Random) -> Self {
         Self {
+            base: profile,
+            manual: Patch::default(),
             profile,
             loss: LossProcess::new(profile.loss, random),
             shaper: profile.rate.map(|rate| Shaper::new(rate, profile.queue)),
@@ -82,11 +101,36 @@ impl Link {
         &self.profile
     }
 
+    /// Alters the link by hand.
+    pub fn alter(&mut self, now: u64, patch: &Patch) {
+        self.manual = self.manual.and_then(patch);
+        self.follow(now);
+    }
+
+    /// Forgets what was altered by hand.
+    pub fn heal(&mut self, now: u64) {
+        self.manual = Patch::default();
+        self.follow(now);
+    }
+
+    fn follow(&mut self, _now: u64) {
+        let before = self.profile;
+        self.profile = self.manual.applied_to(&self.base);
+        self.loss.follow(self.profile.loss);
+        if (before.rate, before.queue) != (self.profile.rate, self.profile.queue) {
+            self.shaper = self.profile.rate.map(|rate| Shaper::new(rate, self.profile.queue));
+        }
+    }
+
     /// Decides the fate of each wire packet of a frame that arrives at `now`, and writes what survives to
     /// `pieces`, in order. Losses and drops are put to the account.
     pub fn admit(&mut self, now: u64, shape: &Shape, pieces: &mut Vec<Piece>) {
         pieces.clear();
         self.account.entered.add(u64::from(shape.segments), shape.wire_total());
+        if self.profile.cut {
+            self.account.cut.add(u64::from(shape.segments), shape.wire_total());
+            return;
+        }
         let mut piece_begin_ns = 0;
         for index in 0..shape.segments {
             let bytes = shape.wire_len(index);

@@ -3,10 +3,10 @@
 
 use crate::frames::{Numbers, Protocols, frame, shape_of};
 use link::{Limit, LossModel, Queue};
-use netem::Profile;
 use netem::model::fabric::{Endpoint, Fabric, FabricError};
 use netem::model::gso::Layout;
 use netem::model::wire::{ETHERNET_LEN, VNET_LEN};
+use netem::{LinkSpec, Profile};
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
 use units::{Delay, Percent, Rate, Size};
@@ -60,6 +60,10 @@ fn networks() -> impl Strategy<Value = Vec<(usize, usize, Profile)>> {
         let links = pairs.filter_map(|(cell, profile)| Some((cell / NODES, cell % NODES, profile?)));
         links.filter(|(source, destination, _)| source != destination).collect()
     })
+}
+
+fn specs(links: &[(usize, usize, Profile)]) -> Vec<LinkSpec> {
+    links.iter().copied().map(LinkSpec::from).collect()
 }
 
 fn endpoints(count: usize) -> Vec<Endpoint> {
@@ -152,7 +156,7 @@ proptest! {
         seed: u64,
         memory in prop_oneof![Just(usize::MAX), 1_000_usize..200_000],
     ) {
-        let mut fabric = Fabric::new(endpoints(NODES), &links, seed, memory).unwrap();
+        let mut fabric = Fabric::new(endpoints(NODES), &specs(&links), seed, memory).unwrap();
         let (sent, seen) = run(&mut fabric, &sendings, |fabric| {
             assert_accounts(fabric);
             assert!(fabric.memory() <= memory);
@@ -184,7 +188,7 @@ proptest! {
     #[test]
     fn the_same_seed_and_packets_give_the_same_fates(links in networks(), sendings in sendings(), seed: u64) {
         let outcome = |nodes: usize, links: &[(usize, usize, Profile)]| {
-            let mut fabric = Fabric::new(endpoints(nodes), links, seed, usize::MAX).unwrap();
+            let mut fabric = Fabric::new(endpoints(nodes), &specs(links), seed, usize::MAX).unwrap();
             run(&mut fabric, &sendings, |_| ()).1
         };
         let first = outcome(NODES, &links);
@@ -203,7 +207,7 @@ proptest! {
     fn losses_depend_on_the_sequence_and_not_on_the_time(sendings in sendings(), pause in 1_u64..100_000_000, seed: u64) {
         let lossy = Profile { loss: LossModel::Independent("20%".parse().unwrap()), delay: "5ms".parse().unwrap(), ..Profile::default() };
         let lost = |pause: u64| {
-            let mut fabric = Fabric::new(endpoints(NODES), &[(0, 1, lossy)], seed, usize::MAX).unwrap();
+            let mut fabric = Fabric::new(endpoints(NODES), &specs(&[(0, 1, lossy)]), seed, usize::MAX).unwrap();
             let later: Vec<Sending> =
                 sendings.iter().map(|sending| Sending { pause: sending.pause * pause, ..sending.clone() }).collect();
             let (_, seen) = run(&mut fabric, &later, |_| ());
@@ -218,7 +222,7 @@ proptest! {
     fn a_saturated_link_carries_its_rate(rate in 1_000_000_u64..1_000_000_000, packets in 1_usize..40, size in 200_u16..1472) {
         let rate = Rate::from_bits_per_s(rate).unwrap();
         let profile = Profile { rate: Some(rate), queue: room(1 << 40), ..Profile::default() };
-        let mut fabric = Fabric::new(endpoints(2), &[(0, 1, profile)], 1, usize::MAX).unwrap();
+        let mut fabric = Fabric::new(endpoints(2), &specs(&[(0, 1, profile)]), 1, usize::MAX).unwrap();
         let sending = Sending { pause: 0, source: 0, destination: 1, packets, size };
         let (sent, seen) = run(&mut fabric, &vec![sending; 500], |_| ());
         prop_assert_eq!(sent.len(), seen.len());
@@ -232,7 +236,7 @@ proptest! {
 #[test]
 fn a_broadcast_reaches_all_others_each_over_its_link() {
     let delayed = Profile { delay: Delay::from_millis(3), ..Profile::default() };
-    let mut fabric = Fabric::new(endpoints(4), &[(0, 2, delayed)], 1, usize::MAX).unwrap();
+    let mut fabric = Fabric::new(endpoints(4), &specs(&[(0, 2, delayed)]), 1, usize::MAX).unwrap();
     let mut bytes = frame(UDP, NUMBERS, (0, 255), &[1; 100], None);
     assert_eq!(bytes[VNET_LEN] & 1, 0, "the sender's kernel does not mark it");
     let mut reached = Vec::new();
@@ -268,7 +272,7 @@ fn strangers_and_scraps_are_counted_and_dropped() {
 #[test]
 fn contradictions_are_named() {
     let link = Profile::default();
-    let error = |endpoints, links: &[_]| Fabric::new(endpoints, links, 1, 0).unwrap_err();
+    let error = |endpoints, links: &[_]| Fabric::new(endpoints, &specs(links), 1, 0).unwrap_err();
     assert_eq!(
         error(endpoints(2), &[(0, 2, link)]).to_string(),
         "link 0 -> 2: there are only 2 nodes, counted from 0"

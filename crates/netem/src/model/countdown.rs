@@ -56,3 +56,64 @@ impl Countdown {
 fn is_certain(share: Percent) -> bool {
     share.per_billion() == 1_000_000_000
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strikes(share: &str, packets: usize) -> Vec<bool> {
+        let mut random = Random::new(42);
+        let mut countdown = Countdown::new(share.parse().unwrap(), &mut random);
+        (0..packets).map(|_| countdown.strikes(&mut random)).collect()
+    }
+
+    #[test]
+    fn shares_are_met_within_four_sigma() {
+        for (percent, share) in [("0.1%", 0.001), ("2%", 0.02), ("5%", 0.05), ("60%", 0.6), ("99.9%", 0.999)]
+        {
+            let packets = 1_000_000;
+            let met = strikes(percent, packets).into_iter().filter(|strike| *strike).count() as f64;
+            let sigma = (packets as f64 * share * (1.0 - share)).sqrt();
+            let error = (met - packets as f64 * share).abs() / sigma;
+            assert!(error < 4.0, "{percent}: {met} met, {error:.1} sigma off");
+        }
+    }
+
+    #[test]
+    fn never_and_always() {
+        assert!(strikes("100%", 10_000).into_iter().all(|strike| strike));
+        assert!(strikes("0%", 10_000).into_iter().all(|strike| !strike));
+    }
+
+    #[test]
+    fn events_are_independent() {
+        // At 50 % an event is followed by another half the time.
+        let strikes = strikes("50%", 100_000);
+        let pairs = strikes.windows(2).filter(|pair| pair[0] && pair[1]).count() as f64;
+        assert!((pairs / 100_000.0 - 0.25).abs() < 0.01, "{pairs}");
+    }
+
+    #[test]
+    fn the_rarest_share_has_the_right_mean() {
+        let mut random = Random::new(1);
+        let share: Percent = "0.0000001%".parse().unwrap();
+        let draws = 10_000;
+        let spared = (0..draws).map(|_| Countdown::new(share, &mut random).spared as f64);
+        let mean = spared.sum::<f64>() / f64::from(draws);
+        // A geometric distribution of mean 10^9 deviates by as much.
+        assert!((mean / 1e9 - 1.0).abs() < 4.0 / f64::from(draws).sqrt(), "{mean}");
+    }
+
+    #[test]
+    fn the_same_share_goes_on_and_another_begins_anew() {
+        let mut random = Random::new(5);
+        let mut countdown = Countdown::new("1%".parse().unwrap(), &mut random);
+        let spared = countdown.spared;
+        countdown.follow("1%".parse().unwrap(), &mut random);
+        assert_eq!(countdown.spared, spared);
+        countdown.follow("100%".parse().unwrap(), &mut random);
+        assert!(countdown.strikes(&mut random));
+        countdown.follow(Percent::NONE, &mut random);
+        assert!((0..1000).all(|_| !countdown.strikes(&mut random)));
+    }
+}

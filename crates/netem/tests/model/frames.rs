@@ -24,7 +24,7 @@ impl Protocols {
         })
     }
 
-    fn ip_len(self) -> usize {
+    pub(crate) fn ip_len(self) -> usize {
         if self.ipv4 { 20 + if self.tcp { 0 } else { self.options } } else { 40 }
     }
 
@@ -136,9 +136,8 @@ pub(crate) struct Packet {
     pub(crate) payload: Vec<u8>,
 }
 
-/// Puts a frame of one packet on a wire as a network card would (completing the checksum) and reads it at the
-/// other end, checking all lengths and checksums.
-pub(crate) fn receive(frame: &[u8], protocols: Protocols) -> Packet {
+/// A frame of one packet with its checksum completed, as a network card would.
+pub(crate) fn on_wire(frame: &[u8]) -> Vec<u8> {
     let vnet = VnetHeader::parse(frame).unwrap();
     assert_eq!((vnet.gso_type, vnet.gso_size), (GSO_NONE, 0), "one packet expected");
     let mut wire = frame.to_vec();
@@ -148,6 +147,20 @@ pub(crate) fn receive(frame: &[u8], protocols: Protocols) -> Packet {
         let checksum = !naive_sum(&wire[start..]);
         wire[at..at + 2].copy_from_slice(&checksum.to_be_bytes());
     }
+    wire
+}
+
+/// Whether the transport checksum of a packet on a wire is right.
+pub(crate) fn sums_up(wire: &[u8], protocols: Protocols) -> bool {
+    let transport_at = IP_AT + protocols.ip_len();
+    let covered = naive_sum(&wire[transport_at..]);
+    let pseudo = pseudo_sum(wire, protocols, wire.len() - transport_at);
+    naive_sum(&[covered.to_be_bytes(), pseudo.to_be_bytes()].concat()) == 0xffff
+}
+
+/// Puts a frame of one packet on a wire and reads it at the other end, checking all lengths and checksums.
+pub(crate) fn receive(frame: &[u8], protocols: Protocols) -> Packet {
+    let wire = on_wire(frame);
     let word = |at: usize| u16::from_be_bytes([wire[at], wire[at + 1]]);
     let transport_at = IP_AT + protocols.ip_len();
     let l4_len = wire.len() - transport_at;
@@ -157,10 +170,7 @@ pub(crate) fn receive(frame: &[u8], protocols: Protocols) -> Packet {
     } else {
         assert_eq!(usize::from(word(IP_AT + 4)), l4_len, "IPv6 payload length");
     }
-    let covered = naive_sum(&wire[transport_at..]);
-    let pseudo = pseudo_sum(&wire, protocols, l4_len);
-    let total = naive_sum(&[covered.to_be_bytes(), pseudo.to_be_bytes()].concat());
-    assert_eq!(total, 0xffff, "transport checksum");
+    assert!(sums_up(&wire, protocols), "transport checksum");
     if !protocols.tcp {
         assert_eq!(usize::from(word(transport_at + 4)), l4_len, "UDP length");
     }

@@ -52,7 +52,7 @@ fn write(run: &Run<'_>, evaluation: Option<&Evaluation>) -> Result<(), ReportErr
 fn network_doubts(folder: &RunFolder) -> Vec<String> {
     let snapshot = std::fs::read(folder.network()).ok();
     let snapshot = snapshot.and_then(|bytes| serde_json::from_slice::<netem::Snapshot>(&bytes).ok());
-    snapshot.map(|snapshot| snapshot.doubts()).unwrap_or_default()
+    snapshot.map(|snapshot| snapshot.violations(&link::Bounds::default())).unwrap_or_default()
 }
 
 const fn exit_of(stop: &Stop) -> Exit {

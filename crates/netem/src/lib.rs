@@ -20,7 +20,7 @@
 //! let nodes = vec![node("fog", 1)?, node("cloud", 2)?];
 //! let emulator = Emulator::start(Network { nodes, links: vec![(0, 1, link).into(), (1, 0, link).into()], seed: 7 })?;
 //! let snapshot = emulator.snapshot();
-//! assert!(snapshot.doubts().is_empty());
+//! assert!(snapshot.violations(&link::Bounds::default()).is_empty());
 //! emulator.stop();
 //! # Ok(())
 //! # }
@@ -34,14 +34,18 @@ mod emulator;
 mod histogram;
 pub mod model;
 mod netlink;
+mod punctuality;
+mod shards;
 mod snapshot;
+mod stalls;
 mod sys;
+mod waiting;
 mod worker;
 
 pub use device::{Device, DeviceError, DeviceOptions, user_namespace_obstacle};
 pub use emulator::{Emulator, EmulatorOptions};
 pub use model::Profile;
-pub use snapshot::{DeviceSnapshot, Lateness, LinkSnapshot, Snapshot, Tally};
+pub use snapshot::{DelayLateness, DeviceSnapshot, Lateness, LinkSnapshot, Snapshot, Tally, WorkerSnapshot};
 
 use std::net::Ipv4Addr;
 

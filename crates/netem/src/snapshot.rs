@@ -1,5 +1,11 @@
 //! What the emulator knows of itself, as values that can be written into a run folder.
 
+mod lateness;
+mod violations;
+
+pub use lateness::Lateness;
+
+use crate::model::link::Account;
 use serde::{Deserialize, Serialize};
 
 /// A number of wire packets and their bytes (IP packet + 14 bytes of Ethernet header each).
@@ -26,64 +32,19 @@ impl Tally {
     }
 }
 
-/// How late delayed packets left: time of the write to the destination's device minus the time they were due,
-/// in nanoseconds, one entry per wire packet.
+/// How late the packets of all links of about the same delay left.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lateness {
-    /// Packets measured.
-    pub count: u64,
-    /// Median, to 3 %.
-    pub p50_ns: u64,
-    /// 90th percentile, to 3 %.
-    pub p90_ns: u64,
-    /// 99th percentile, to 3 %.
-    pub p99_ns: u64,
-    /// 99.9th percentile, to 3 %.
-    pub p999_ns: u64,
-    /// Largest, exact (of a difference of two snapshots: to 3 %).
-    pub max_ns: u64,
-    /// The histogram behind these: (largest value of a bucket, packets in it), empty buckets left out.
-    pub buckets: Vec<(u64, u64)>,
+#[serde(default)]
+pub struct DelayLateness {
+    /// The delay that these links were given at the start, nanoseconds; the shortest where very many delays had to be
+    /// put together.
+    pub delay_ns: u64,
+    /// How late their packets left.
+    pub lateness: Lateness,
 }
 
-impl Lateness {
-    /// Summarises buckets that ascend by value.
-    pub(crate) fn from_buckets(buckets: Vec<(u64, u64)>, max_ns: u64) -> Self {
-        let count = buckets.iter().map(|(_, packets)| packets).sum();
-        let percentile = |per_mille: u64| {
-            let rank = (u128::from(count) * u128::from(per_mille)).div_ceil(1000) as u64;
-            let mut below = 0;
-            let reached = buckets.iter().find(|(_, packets)| {
-                below += packets;
-                below >= rank.max(1)
-            });
-            reached.map_or(0, |(value, _)| (*value).min(max_ns))
-        };
-        let (p50_ns, p90_ns) = (percentile(500), percentile(900));
-        let (p99_ns, p999_ns) = (percentile(990), percentile(999));
-        Self { count, p50_ns, p90_ns, p99_ns, p999_ns, max_ns, buckets }
-    }
-
-    /// The lateness of the packets that left after `earlier` was taken.
-    pub fn since(&self, earlier: &Self) -> Self {
-        let before = |value| {
-            let found = earlier.buckets.binary_search_by_key(&value, |(bound, _)| *bound);
-            found.map_or(0, |position| earlier.buckets[position].1)
-        };
-        let buckets: Vec<_> = self
-            .buckets
-            .iter()
-            .map(|(value, packets)| (*value, packets.saturating_sub(before(*value))))
-            .filter(|(_, packets)| *packets > 0)
-            .collect();
-        let max_ns = buckets.last().map_or(0, |(value, _)| (*value).min(self.max_ns));
-        Self::from_buckets(buckets, max_ns)
-    }
-}
-
-/// One link: what entered it and what became of it. At all times `entered` + `duplicated` = `delivered` + `lost` +
-/// `cut` + `queue_dropped` + `codel_dropped` + `memory_dropped` + `queued`; `corrupted`, `marked` and `reordered`
-/// packets are among the others.
+/// One link: what entered it and what became of it. At all times `entered` and `duplicated` together are the sum of
+/// `delivered`, `lost`, `cut`, `queue_dropped`, `codel_dropped`, `memory_dropped` and `queued`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LinkSnapshot {
@@ -91,14 +52,14 @@ pub struct LinkSnapshot {
     pub source: String,
     /// Name of the receiving node.
     pub destination: String,
-    /// The one-way delay asked for, nanoseconds.
+    /// The one-way delay asked for at the start, nanoseconds.
     pub delay_ns: u64,
     /// Packets that entered.
     pub entered: Tally,
+    /// Second copies, made by the link.
+    pub duplicated: Tally,
     /// Packets handed to the destination's device.
     pub delivered: Tally,
-    /// Copies that the link made.
-    pub duplicated: Tally,
     /// Packets that the loss model took.
     pub lost: Tally,
     /// Packets that came while the link was cut.
@@ -110,18 +71,73 @@ pub struct LinkSnapshot {
     /// Packets dropped because the emulator's memory for packets in flight was used up: not a property of the
     /// network asked for.
     pub memory_dropped: Tally,
-    /// Packets in flight: in the queue and in the delay line.
+    /// Packets in flight.
     pub queued: Tally,
-    /// Packets of which one bit was flipped.
+    /// Packets of which a bit was flipped; they count elsewhere too.
     pub corrupted: Tally,
-    /// Packets marked as having met congestion (ECN).
+    /// Packets marked instead of dropped (ECN); they count elsewhere too.
     pub marked: Tally,
-    /// Packets that overtook others.
+    /// Packets that were let pass others; they count elsewhere too.
     pub reordered: Tally,
+    /// The latest that any packet left, nanoseconds; always since the start of the emulator.
+    pub late_max_ns: u64,
+}
+
+impl LinkSnapshot {
+    /// What left the link or is still in it.
+    pub fn accounted(&self) -> Tally {
+        let mut sum = Tally::default();
+        for part in [
+            self.delivered,
+            self.lost,
+            self.cut,
+            self.queue_dropped,
+            self.codel_dropped,
+            self.memory_dropped,
+            self.queued,
+        ] {
+            sum.add(part.packets, part.bytes);
+        }
+        sum
+    }
+
+    pub(crate) const fn enter(&mut self, account: &Account) {
+        self.entered = account.entered;
+        self.duplicated = account.duplicated;
+        self.delivered = account.delivered;
+        self.lost = account.lost;
+        self.cut = account.cut;
+        self.queue_dropped = account.queue_dropped;
+        self.codel_dropped = account.codel_dropped;
+        self.memory_dropped = account.memory_dropped;
+        self.queued = account.queued;
+        self.corrupted = account.corrupted;
+        self.marked = account.marked;
+        self.reordered = account.reordered;
+    }
+
+    /// What happened after `earlier`; what is in flight stays what it is.
+    fn since(&self, earlier: &Self) -> Self {
+        Self {
+            entered: self.entered.since(earlier.entered),
+            duplicated: self.duplicated.since(earlier.duplicated),
+            delivered: self.delivered.since(earlier.delivered),
+            lost: self.lost.since(earlier.lost),
+            cut: self.cut.since(earlier.cut),
+            queue_dropped: self.queue_dropped.since(earlier.queue_dropped),
+            codel_dropped: self.codel_dropped.since(earlier.codel_dropped),
+            memory_dropped: self.memory_dropped.since(earlier.memory_dropped),
+            corrupted: self.corrupted.since(earlier.corrupted),
+            marked: self.marked.since(earlier.marked),
+            reordered: self.reordered.since(earlier.reordered),
+            ..self.clone()
+        }
+    }
 }
 
 /// One node's device.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DeviceSnapshot {
     /// Name of the node.
     pub node: String,
@@ -137,8 +153,39 @@ pub struct DeviceSnapshot {
     pub failure: Option<String>,
 }
 
+impl DeviceSnapshot {
+    /// Frames that the emulated network would not have dropped.
+    pub const fn dropped(&self) -> u64 {
+        self.transmit_dropped + self.receive_dropped + self.refused
+    }
+
+    fn since(&self, earlier: &Self) -> Self {
+        Self {
+            transmit_dropped: self.transmit_dropped.saturating_sub(earlier.transmit_dropped),
+            receive_dropped: self.receive_dropped.saturating_sub(earlier.receive_dropped),
+            refused: self.refused.saturating_sub(earlier.refused),
+            ..self.clone()
+        }
+    }
+}
+
+/// One worker thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WorkerSnapshot {
+    /// CPU time it has used, seconds. Includes the receiving hosts' network stacks, which run in its writes.
+    pub cpu_s: f64,
+    /// Time during which it could have run but got no CPU, seconds; 0 where the kernel does not tell.
+    pub stalled_s: f64,
+    /// Devices that it reads.
+    pub devices: usize,
+    /// Links that it keeps.
+    pub links: usize,
+}
+
 /// The state of an [`Emulator`](crate::Emulator). All counts are since its start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Snapshot {
     /// How packets travel: `tap+vnet_hdr`.
     pub data_path: String,
@@ -146,14 +193,16 @@ pub struct Snapshot {
     pub offload: String,
     /// How deadlines are kept: `epoll_pwait2` or `timerfd`.
     pub timer: String,
-    /// How the worker is scheduled: `SCHED_FIFO 10` or `SCHED_OTHER`.
+    /// How the workers are scheduled: `SCHED_FIFO 10` or `SCHED_OTHER`.
     pub scheduling: String,
-    /// The seed of the losses.
+    /// The seed of all randomness.
     pub seed: u64,
     /// Time since the start, seconds.
     pub elapsed_s: f64,
-    /// CPU time of the worker, seconds. Includes the receiving hosts' network stacks, which run in its writes.
+    /// CPU time of all workers, seconds.
     pub cpu_s: f64,
+    /// The workers.
+    pub workers: Vec<WorkerSnapshot>,
     /// Frames read from devices, super-packets counted once.
     pub frames: u64,
     /// Wire packets read from devices.
@@ -165,8 +214,14 @@ pub struct Snapshot {
     /// Times that a device had more frames waiting than are read in one go: many of these at a high CPU time
     /// mean that packets waited to be read.
     pub full_reads: u64,
-    /// How late packets left.
+    /// How late the packets of links left: the time of the write to the destination's device, minus the time they were
+    /// due, plus the longest that they may have waited to be read.
     pub lateness: Lateness,
+    /// The same by the delay of the links, ascending.
+    pub by_delay: Vec<DelayLateness>,
+    /// The longest that wire packets may have waited in their device to be read; of all packets, with or without a
+    /// link. An upper bound: the time since the device was last known to be empty.
+    pub read_wait: Lateness,
     /// The links, in the order of [`Network::links`](crate::Network::links).
     pub links: Vec<LinkSnapshot>,
     /// The devices, in the order of [`Network::nodes`](crate::Network::nodes).
@@ -175,12 +230,6 @@ pub struct Snapshot {
     pub failure: Option<String>,
 }
 
-/// Lateness that is always forgiven, nanoseconds.
-const LATENESS_FORGIVEN_NS: u64 = 1_000_000;
-
-/// Part of a core from which on the worker is held to be overloaded.
-const CPU_SHARE_MAX: f64 = 0.9;
-
 impl Snapshot {
     /// What happened between `earlier` and `self`. Packets in flight are those of `self`, so that the sum over
     /// a link holds from the start only.
@@ -188,132 +237,26 @@ impl Snapshot {
         let mut difference = self.clone();
         difference.elapsed_s -= earlier.elapsed_s;
         difference.cpu_s -= earlier.cpu_s;
+        for (worker, before) in difference.workers.iter_mut().zip(&earlier.workers) {
+            worker.cpu_s -= before.cpu_s;
+            worker.stalled_s -= before.stalled_s;
+        }
         difference.frames = self.frames.saturating_sub(earlier.frames);
         difference.packets = self.packets.since(earlier.packets);
         difference.unshaped = self.unshaped.since(earlier.unshaped);
         difference.unknown = self.unknown.since(earlier.unknown);
         difference.full_reads = self.full_reads.saturating_sub(earlier.full_reads);
         difference.lateness = self.lateness.since(&earlier.lateness);
+        for (group, before) in difference.by_delay.iter_mut().zip(&earlier.by_delay) {
+            group.lateness = group.lateness.since(&before.lateness);
+        }
+        difference.read_wait = self.read_wait.since(&earlier.read_wait);
         for (link, before) in difference.links.iter_mut().zip(&earlier.links) {
-            link.entered = link.entered.since(before.entered);
-            link.delivered = link.delivered.since(before.delivered);
-            link.duplicated = link.duplicated.since(before.duplicated);
-            link.lost = link.lost.since(before.lost);
-            link.cut = link.cut.since(before.cut);
-            link.queue_dropped = link.queue_dropped.since(before.queue_dropped);
-            link.codel_dropped = link.codel_dropped.since(before.codel_dropped);
-            link.corrupted = link.corrupted.since(before.corrupted);
-            link.marked = link.marked.since(before.marked);
-            link.reordered = link.reordered.since(before.reordered);
-            link.memory_dropped = link.memory_dropped.since(before.memory_dropped);
+            *link = link.since(before);
         }
         for (device, before) in difference.devices.iter_mut().zip(&earlier.devices) {
-            device.transmit_dropped = device.transmit_dropped.saturating_sub(before.transmit_dropped);
-            device.receive_dropped = device.receive_dropped.saturating_sub(before.receive_dropped);
-            device.refused = device.refused.saturating_sub(before.refused);
+            *device = device.since(before);
         }
         difference
-    }
-
-    /// Reasons not to trust the network, in words; none when it kept its word. Lateness counts when its 99th
-    /// percentile exceeds both 1 ms and 5 % of the shortest delay in use.
-    pub fn doubts(&self) -> Vec<String> {
-        let mut doubts: Vec<String> =
-            self.failure.iter().map(|why| format!("the emulator failed: {why}")).collect();
-        let used = self.links.iter().filter(|link| link.entered.packets > 0);
-        let delay_ns = used.map(|link| link.delay_ns).filter(|delay| *delay > 0).min().unwrap_or(0);
-        let bound_ns = LATENESS_FORGIVEN_NS.max(delay_ns / 20);
-        if self.lateness.p99_ns > bound_ns {
-            doubts.push(format!(
-                "packets left late: p99 {:.2} ms, bound {:.2} ms",
-                self.lateness.p99_ns as f64 / 1e6,
-                bound_ns as f64 / 1e6
-            ));
-        }
-        let memory: u64 = self.links.iter().map(|link| link.memory_dropped.packets).sum();
-        if memory > 0 {
-            doubts.push(format!("{memory} packets dropped because too much was in flight"));
-        }
-        for device in &self.devices {
-            let dropped = device.transmit_dropped + device.receive_dropped + device.refused;
-            if dropped > 0 {
-                doubts.push(format!("{dropped} frames dropped at the device of {}", device.node));
-            }
-            doubts.extend(
-                device.failure.iter().map(|why| format!("the device of {} failed: {why}", device.node)),
-            );
-        }
-        let share = self.cpu_s / self.elapsed_s;
-        if share > CPU_SHARE_MAX {
-            doubts.push(format!("the emulator used {:.0} % of a core", share * 100.0));
-        }
-        doubts
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lateness(values: &[(u64, u64)]) -> Lateness {
-        let max = values.last().map_or(0, |(value, _)| *value);
-        Lateness::from_buckets(values.to_vec(), max)
-    }
-
-    fn snapshot(delay_ns: u64, late: &[(u64, u64)]) -> Snapshot {
-        let entered = Tally { packets: 10, bytes: 1000 };
-        let link = LinkSnapshot { delay_ns, entered, ..LinkSnapshot::default() };
-        let device = DeviceSnapshot { node: "fog".to_owned(), ..DeviceSnapshot::default() };
-        Snapshot {
-            elapsed_s: 10.0,
-            cpu_s: 1.0,
-            lateness: lateness(late),
-            links: vec![link],
-            devices: vec![device],
-            ..Snapshot::default()
-        }
-    }
-
-    #[test]
-    fn percentiles_are_of_the_counted_packets() {
-        let lateness = lateness(&[(10, 90), (20, 9), (30, 1)]);
-        assert_eq!((lateness.count, lateness.p50_ns, lateness.p90_ns), (100, 10, 10));
-        assert_eq!((lateness.p99_ns, lateness.p999_ns, lateness.max_ns), (20, 30, 30));
-        assert_eq!(Lateness::from_buckets(Vec::new(), 0), Lateness::default());
-    }
-
-    #[test]
-    fn a_difference_forgets_what_came_before() {
-        let earlier = lateness(&[(10, 5), (5_000_000, 3)]);
-        let later = lateness(&[(10, 9), (40, 4), (5_000_000, 3)]);
-        assert_eq!(later.since(&earlier), lateness(&[(10, 4), (40, 4)]));
-    }
-
-    #[test]
-    fn a_kept_word_raises_no_doubt() {
-        assert_eq!(snapshot(0, &[(900_000, 100)]).doubts(), [""; 0]);
-        assert_eq!(snapshot(50_000_000, &[(2_400_000, 100)]).doubts(), [""; 0], "5 % of 50 ms are 2.5 ms");
-    }
-
-    #[test]
-    fn each_broken_promise_is_named() {
-        let late = snapshot(50_000_000, &[(10, 98), (2_600_000, 2)]);
-        assert_eq!(late.doubts(), ["packets left late: p99 2.60 ms, bound 2.50 ms"]);
-        let mut broken = snapshot(0, &[]);
-        broken.cpu_s = 9.5;
-        broken.links[0].memory_dropped.packets = 4;
-        broken.devices[0].transmit_dropped = 7;
-        broken.devices[0].failure = Some("gone".to_owned());
-        broken.failure = Some("the worker has ended".to_owned());
-        assert_eq!(
-            broken.doubts(),
-            [
-                "the emulator failed: the worker has ended",
-                "4 packets dropped because too much was in flight",
-                "7 frames dropped at the device of fog",
-                "the device of fog failed: gone",
-                "the emulator used 95 % of a core",
-            ]
-        );
     }
 }

@@ -1,9 +1,14 @@
-//! The one thread that moves packets between the devices and the [`Fabric`].
+//! A thread that moves packets between the devices and its [`Fabric`].
 
-use crate::histogram::Histogram;
-use crate::model::fabric::{Fabric, Totals};
+use crate::model::Profile;
+use crate::model::fabric::{Fabric, FabricError, Totals};
 use crate::model::link::Account;
+use crate::punctuality::{DelayGroups, Punctuality};
+use crate::stalls::Stalls;
 use crate::sys::{self, Poller};
+use crate::waiting::{Poll, Waiting};
+use crate::{Lateness, WorkerSnapshot};
+use link::{Change, Patch};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
@@ -20,13 +25,33 @@ const FRAME_LEN_MAX: usize = 68 * 1024;
 /// What the wake-up counter is registered as; devices are registered by their node's index.
 const WAKE_TOKEN: u64 = u64::MAX - 1;
 
-/// What the worker can be asked for.
+/// How long the worker may be busy before stalls in that time are told from those in the sleep that follows.
+const BUSY_NS_MAX: u64 = 200_000;
+
+/// What a worker can be asked for.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Tell how things stand.
     Report(SyncSender<Report>),
+    /// Tell what each link does now.
+    Profiles(SyncSender<Vec<Profile>>),
+    /// Change what links do; answered when done.
+    Change(Order, SyncSender<Result<(), FabricError>>),
     /// Leave.
     Stop,
+}
+
+/// A change of what links do. Links are numbered as in the worker's fabric.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Order {
+    /// Change these by hand.
+    Alter(Vec<usize>, Patch),
+    /// Forget the changes by hand of these.
+    Heal(Vec<usize>),
+    /// Begin a timeline.
+    Play(Vec<Change>),
+    /// End it.
+    Rest,
 }
 
 /// How things stand.
@@ -34,11 +59,12 @@ pub(crate) enum Command {
 pub(crate) struct Report {
     pub(crate) scheduling: &'static str,
     pub(crate) elapsed_ns: u64,
-    pub(crate) cpu_ns: u64,
+    pub(crate) worker: WorkerSnapshot,
     pub(crate) totals: Totals,
     pub(crate) accounts: Vec<Account>,
-    pub(crate) lateness: Vec<(u64, u64)>,
-    pub(crate) lateness_max_ns: u64,
+    pub(crate) by_delay: Vec<Lateness>,
+    pub(crate) link_max: Vec<u64>,
+    pub(crate) read_wait: Lateness,
     pub(crate) full_reads: u64,
     pub(crate) refused: Vec<u64>,
     pub(crate) failures: Vec<Option<String>>,
@@ -47,7 +73,7 @@ pub(crate) struct Report {
 /// The devices' other ends.
 #[derive(Debug)]
 struct Outlets {
-    taps: Vec<File>,
+    taps: Arc<Vec<File>>,
     refused: Vec<u64>,
 }
 
@@ -60,44 +86,62 @@ impl Outlets {
     }
 }
 
+/// What a worker is to do.
+#[derive(Debug)]
+pub(crate) struct Assignment {
+    /// The network with the worker's links.
+    pub(crate) fabric: Fabric,
+    /// How their lateness is recorded.
+    pub(crate) groups: DelayGroups,
+    /// The devices of all nodes.
+    pub(crate) taps: Arc<Vec<File>>,
+    /// The nodes whose devices it reads.
+    pub(crate) nodes: Vec<usize>,
+}
+
 /// The thread's state.
 #[derive(Debug)]
 pub(crate) struct Worker {
     fabric: Fabric,
     outlets: Outlets,
+    devices: usize,
     failures: Vec<Option<String>>,
     poller: Poller,
     wake: Arc<File>,
     commands: Receiver<Command>,
     start: Instant,
-    lateness: Histogram,
+    waiting: Waiting,
+    punctuality: Punctuality,
     full_reads: u64,
     scheduling: &'static str,
 }
 
 impl Worker {
-    /// Prepares to serve `taps`, one per endpoint of the fabric.
+    /// Prepares to do what is assigned; its clock begins at `start`.
     pub(crate) fn new(
-        fabric: Fabric,
-        taps: Vec<File>,
+        assignment: Assignment,
         wake: Arc<File>,
         commands: Receiver<Command>,
+        start: Instant,
     ) -> io::Result<Self> {
-        let poller = Poller::new(taps.len() + 2)?;
+        let Assignment { fabric, groups, taps, nodes } = assignment;
+        let poller = Poller::new(nodes.len() + 2)?;
         poller.add(wake.as_raw_fd(), WAKE_TOKEN)?;
-        for (node, tap) in taps.iter().enumerate() {
-            poller.add(tap.as_raw_fd(), node as u64)?;
+        for node in &nodes {
+            poller.add(taps[*node].as_raw_fd(), *node as u64)?;
         }
-        let nodes = taps.len();
+        let all = taps.len();
         Ok(Self {
             fabric,
-            outlets: Outlets { taps, refused: vec![0; nodes] },
-            failures: vec![None; nodes],
+            outlets: Outlets { taps, refused: vec![0; all] },
+            devices: nodes.len(),
+            failures: vec![None; all],
             poller,
             wake,
             commands,
-            start: Instant::now(),
-            lateness: Histogram::new(),
+            start,
+            waiting: Waiting::new(all, start.elapsed().as_nanos() as u64),
+            punctuality: Punctuality::new(groups),
             full_reads: 0,
             scheduling: "",
         })
@@ -108,23 +152,37 @@ impl Worker {
         self.poller.timer_name()
     }
 
-    /// Serves until told to stop, and gives the devices back to be closed.
-    pub(crate) fn run(mut self) -> io::Result<Vec<File>> {
+    /// Serves until told to stop.
+    pub(crate) fn run(mut self) -> io::Result<()> {
         self.scheduling = sys::sharpen_thread();
+        let mut stalls = Stalls::of_this_thread(self.now());
         let mut buffer = vec![0; FRAME_LEN_MAX];
         let mut ready = Vec::new();
         loop {
-            let timeout_ns = self.fabric.next_due().map(|due| due.saturating_sub(self.now()));
-            self.poller.wait(timeout_ns, &mut ready)?;
+            self.poll(&mut stalls, &mut ready)?;
             for token in &ready {
                 if *token != WAKE_TOKEN {
                     self.read_device(*token as usize, &mut buffer);
-                } else if self.obey().is_break() {
-                    return Ok(self.outlets.taps);
+                } else if self.obey(&stalls).is_break() {
+                    return Ok(());
                 }
             }
             self.deliver(self.now());
         }
+    }
+
+    /// Waits for something to do.
+    fn poll(&mut self, stalls: &mut Stalls, ready: &mut Vec<u64>) -> io::Result<()> {
+        let asked = self.now();
+        if asked.saturating_sub(stalls.taken_at()) > BUSY_NS_MAX {
+            stalls.take(asked);
+        }
+        let timeout_ns = self.fabric.next_due().map(|due| due.saturating_sub(asked));
+        self.poller.wait(timeout_ns, ready)?;
+        let back = self.now();
+        let stalled = if Poll::took_long(asked, back) { stalls.take(back) } else { 0 };
+        self.waiting.polled(Poll { asked, back, stalled });
+        Ok(())
     }
 
     fn now(&self) -> u64 {
@@ -132,20 +190,34 @@ impl Worker {
     }
 
     fn read_device(&mut self, node: usize, buffer: &mut [u8]) {
+        let empty_at = self.waiting.reported(node);
+        let mut last = empty_at;
         for _ in 0..READS_MAX {
             let length = match (&self.outlets.taps[node]).read(buffer) {
                 Ok(length) => length,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return self.waiting.emptied(node, last);
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return self.abandon(node, &error),
             };
-            let now = self.now();
-            let outlets = &mut self.outlets;
-            self.fabric
-                .accept(now, node, &mut buffer[..length], &mut |node, frame| outlets.send(node, frame));
-            self.deliver(now);
+            last = self.now();
+            self.take(last, last.saturating_sub(empty_at), node, &mut buffer[..length]);
+            self.deliver(last);
         }
         self.full_reads += 1;
+    }
+
+    /// Sends a frame on its way that was read at `now` and may have waited so long for that.
+    fn take(&mut self, now: u64, waited_ns: u64, node: usize, frame: &mut [u8]) {
+        let outlets = &mut self.outlets;
+        let before = self.fabric.totals().packets.packets;
+        let mut send = |node: usize, frame: &[u8]| outlets.send(node, frame);
+        self.fabric.accept_late(now, waited_ns, node, frame, &mut send);
+        self.punctuality.read(waited_ns, self.fabric.totals().packets.packets - before);
+        for (link, packets) in self.fabric.passed() {
+            self.punctuality.left(*link, waited_ns, *packets);
+        }
     }
 
     /// Stops serving a device that was taken away, which would otherwise be reported as ready for ever.
@@ -158,14 +230,15 @@ impl Worker {
     /// Hands over all that was due at `now`.
     fn deliver(&mut self, now: u64) {
         while let Some(release) = self.fabric.release(now) {
-            let late_ns = self.now().saturating_sub(release.held.due);
-            self.outlets.send(release.node, &release.held.frame);
-            self.lateness.record(late_ns, u64::from(release.held.packets));
+            let held = release.held;
+            let late_ns = self.now().saturating_sub(held.due) + held.waited_ns;
+            self.outlets.send(release.node, &held.frame);
+            self.punctuality.left(release.link, late_ns, held.packets);
         }
     }
 
     /// Does what was asked for; breaks on the order to stop, or when nobody is left to give orders.
-    fn obey(&mut self) -> std::ops::ControlFlow<()> {
+    fn obey(&mut self, stalls: &Stalls) -> std::ops::ControlFlow<()> {
         use std::ops::ControlFlow::{Break, Continue};
         use std::sync::mpsc::TryRecvError::{Disconnected, Empty};
         let mut count = [0; 8];
@@ -175,24 +248,51 @@ impl Worker {
             return Break(());
         }
         loop {
+            // Who asked may have given up waiting.
             match self.commands.try_recv() {
-                // Who asked may have given up waiting.
-                Ok(Command::Report(answer)) => drop(answer.try_send(self.report())),
+                Ok(Command::Report(answer)) => drop(answer.try_send(self.report(stalls))),
+                Ok(Command::Profiles(answer)) => drop(answer.try_send(self.profiles())),
+                Ok(Command::Change(order, answer)) => drop(answer.try_send(self.change(order))),
                 Ok(Command::Stop) | Err(Disconnected) => return Break(()),
                 Err(Empty) => return Continue(()),
             }
         }
     }
 
-    fn report(&self) -> Report {
+    fn profiles(&self) -> Vec<Profile> {
+        self.fabric.links().map(|(_, _, profile)| *profile).collect()
+    }
+
+    fn change(&mut self, order: Order) -> Result<(), FabricError> {
+        let now = self.now();
+        match order {
+            Order::Alter(links, patch) => {
+                links.into_iter().try_for_each(|link| self.fabric.alter(now, link, &patch))
+            }
+            Order::Heal(links) => links.into_iter().try_for_each(|link| self.fabric.heal(now, link)),
+            Order::Play(changes) => self.fabric.play(now, &changes),
+            Order::Rest => {
+                self.fabric.rest(now);
+                Ok(())
+            }
+        }
+    }
+
+    fn report(&self, stalls: &Stalls) -> Report {
         Report {
             scheduling: self.scheduling,
             elapsed_ns: self.now(),
-            cpu_ns: sys::thread_cpu_nanos(),
+            worker: WorkerSnapshot {
+                cpu_s: sys::thread_cpu_nanos() as f64 / 1e9,
+                stalled_s: stalls.total() as f64 / 1e9,
+                devices: self.devices,
+                links: self.punctuality.link_max().len(),
+            },
             totals: *self.fabric.totals(),
             accounts: self.fabric.accounts().collect(),
-            lateness: self.lateness.buckets(),
-            lateness_max_ns: self.lateness.max(),
+            by_delay: self.punctuality.groups(),
+            link_max: self.punctuality.link_max().to_vec(),
+            read_wait: self.punctuality.read_wait(),
             full_reads: self.full_reads,
             refused: self.outlets.refused.clone(),
             failures: self.failures.clone(),

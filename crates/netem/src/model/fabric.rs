@@ -94,6 +94,8 @@ pub struct Totals {
 pub struct Release {
     /// The node to hand it to.
     pub node: usize,
+    /// The link that it came by.
+    pub link: usize,
     /// The frame and when it was due.
     pub held: Held,
 }
@@ -118,6 +120,7 @@ pub struct Fabric {
     memory_max: usize,
     memory: usize,
     pieces: Vec<Piece>,
+    passed: Vec<(usize, u32)>,
     totals: Totals,
 }
 
@@ -165,6 +168,7 @@ impl Fabric {
             memory_max,
             memory: 0,
             pieces: Vec::new(),
+            passed: Vec::new(),
             totals: Totals::default(),
         })
     }
@@ -172,12 +176,25 @@ impl Fabric {
     /// Takes a frame that `source` sent and that was read at `now`. What need not wait is handed to `send` at
     /// once, as (node, frame); the rest waits for [`release`](Self::release).
     pub fn accept(&mut self, now: u64, source: usize, frame: &mut [u8], send: &mut impl FnMut(usize, &[u8])) {
+        self.accept_late(now, 0, source, frame, send);
+    }
+
+    /// As [`accept`](Self::accept), for a frame that may have waited up to `waited_ns` before it was read.
+    pub fn accept_late(
+        &mut self,
+        now: u64,
+        waited_ns: u64,
+        source: usize,
+        frame: &mut [u8],
+        send: &mut impl FnMut(usize, &[u8]),
+    ) {
+        self.passed.clear();
         let layout = Layout::parse(frame);
         let single = || Shape::single(frame.len().saturating_sub(VNET_LEN) as u32);
         let shape = layout.map_or_else(single, |layout| layout.shape());
         self.totals.frames += 1;
         self.totals.packets.add(u64::from(shape.segments), shape.wire_total());
-        let arrival = Arrival { now, source, layout, shape };
+        let arrival = Arrival { now, waited_ns, source, layout, shape };
         match destination_of(frame) {
             Destination::Node(address) => match self.nodes.get(&address) {
                 Some(&node) => {
@@ -202,7 +219,7 @@ impl Fabric {
     }
 
     fn forward(&mut self, arrival: &Arrival, node: usize, frame: &[u8], send: &mut impl FnMut(usize, &[u8])) {
-        let Arrival { now, source, layout, shape } = arrival;
+        let Arrival { now, waited_ns, source, layout, shape } = arrival;
         let Some(&position) = self.by_pair.get(&(*source, node)) else {
             self.totals.unshaped.add(u64::from(shape.segments), shape.wire_total());
             send(node, frame);
@@ -216,6 +233,7 @@ impl Fabric {
             let packets = u64::from(piece.count);
             if piece.due <= *now && link.next_due().is_none() {
                 link.account.delivered.add(packets, piece.bytes);
+                self.passed.push((position, piece.count));
                 send(node, cut.as_deref().unwrap_or(frame));
                 continue;
             }
@@ -229,8 +247,14 @@ impl Fabric {
                 self.deadlines.push(Reverse((piece.due, position)));
             }
             let frame = cut.unwrap_or_else(|| frame.to_vec());
-            link.hold(Held { due: piece.due, packets: piece.count, bytes: piece.bytes, frame });
+            let (due, packets, bytes) = (piece.due, piece.count, piece.bytes);
+            link.hold(Held { due, waited_ns: *waited_ns, packets, bytes, frame });
         }
+    }
+
+    /// What of the frame accepted last passed its links at once, as (link, wire packets).
+    pub fn passed(&self) -> &[(usize, u32)] {
+        &self.passed
     }
 
     /// When the next frame comes due.
@@ -251,7 +275,7 @@ impl Fabric {
             self.deadlines.push(Reverse((next, position)));
         }
         self.memory -= held.frame.len() + HELD_OVERHEAD;
-        Some(Release { node: path.destination, held })
+        Some(Release { node: path.destination, link: position, held })
     }
 
     /// Alters a link by hand from `now` on, on top of its profile, the timeline and earlier alterations by hand, until
@@ -321,6 +345,7 @@ impl Fabric {
 /// A frame on its way in.
 struct Arrival {
     now: u64,
+    waited_ns: u64,
     source: usize,
     layout: Option<Layout>,
     shape: Shape,

@@ -30,6 +30,8 @@ pub struct Piece {
 pub struct Held {
     /// When it reaches the destination.
     pub due: u64,
+    /// How long its frame may have waited before it was read, nanoseconds.
+    pub waited_ns: u64,
     /// Wire packets in it.
     pub packets: u32,
     /// Their bytes on the wire.

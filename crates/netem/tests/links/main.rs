@@ -9,7 +9,7 @@ mod bed;
 mod rights;
 
 use bed::{Bed, PATIENCE, PORT, address, check, socket_address};
-use link::{Limit, LossModel, Queue};
+use link::{Bounds, Limit, LossModel, Queue};
 use netem::{Profile, Snapshot};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -379,7 +379,10 @@ fn a_removed_device_is_reported() {
     let snapshot = bed.emulator.stop();
     assert!(snapshot.devices[C].refused > 0 && snapshot.devices[B].failure.is_none(), "{snapshot:?}");
     assert!(
-        snapshot.doubts().iter().any(|doubt| doubt.starts_with("the device of c failed")),
+        snapshot
+            .violations(&Bounds::default())
+            .iter()
+            .any(|violation| violation.starts_with("the device of c failed")),
         "{snapshot:?}"
     );
 }

@@ -13,4 +13,4 @@ pub use profile::{
     Congestion, Discipline, Jitter, JitterShape, Limit, LossModel, LossUnit, Profile, Queue, Share,
 };
 pub use text::Property;
-pub use trace::{DELIVERY_BYTES, Step, Trace, TraceError};
+pub use trace::{DELIVERY_BYTES, Step, TRACE_ROWS_MAX, TRACE_TIME_MAX, Trace, TraceError};

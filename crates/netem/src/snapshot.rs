@@ -117,7 +117,7 @@ impl LinkSnapshot {
     }
 
     /// What happened after `earlier`; what is in flight stays what it is.
-    fn since(&self, earlier: &Self) -> Self {
+    pub fn since(&self, earlier: &Self) -> Self {
         Self {
             entered: self.entered.since(earlier.entered),
             duplicated: self.duplicated.since(earlier.duplicated),

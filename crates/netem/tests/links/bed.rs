@@ -1,6 +1,8 @@
 //! Namespaces with an emulated network between them.
 
-use netem::{Device, DeviceOptions, Emulator, LinkSnapshot, Network, Node, Profile};
+use netem::{
+    Device, DeviceOptions, Emulator, EmulatorOptions, LinkSnapshot, LinkSpec, Network, Node, Profile,
+};
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -29,6 +31,15 @@ pub(crate) fn check(result: i32) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// What a bed may have otherwise.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// Threads of the emulator.
+    pub(crate) workers: usize,
+    /// Whether hosts speak IPv6, which sends some packets unasked.
+    pub(crate) ipv6: bool,
+}
+
 /// Namespaces with an emulated network between them.
 pub(crate) struct Bed {
     namespaces: Vec<File>,
@@ -39,6 +50,12 @@ pub(crate) struct Bed {
 impl Bed {
     /// As many hosts as given names, all using TCP Reno.
     pub(crate) fn new(tun: &Path, names: &[String], links: Vec<(usize, usize, Profile)>) -> Self {
+        let links = links.into_iter().map(Into::into).collect();
+        Self::with(tun, names, links, Terms { workers: 1, ipv6: true })
+    }
+
+    /// As [`new`](Self::new), on other terms.
+    pub(crate) fn with(tun: &Path, names: &[String], links: Vec<LinkSpec>, terms: Terms) -> Self {
         let options = DeviceOptions {
             tun: tun.to_owned(),
             congestion: Some("reno".to_owned()),
@@ -50,6 +67,9 @@ impl Bed {
                 let made = scope.spawn(|| -> io::Result<_> {
                     // SAFETY: unshare takes an integer only and affects this short-lived thread alone.
                     check(unsafe { libc::unshare(libc::CLONE_NEWNET) })?;
+                    if !terms.ipv6 {
+                        std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1")?;
+                    }
                     let namespace = File::open("/proc/thread-self/ns/net")?;
                     let device = Device::create("net0", address(host), 16, &options).expect("a device");
                     Ok((namespace, device))
@@ -62,12 +82,9 @@ impl Bed {
             namespaces.push(namespace);
             nodes.push(Node { name: name.clone(), address: address(host), device });
         }
-        let emulator = Emulator::start(Network {
-            nodes,
-            links: links.into_iter().map(Into::into).collect(),
-            seed: 20_260_101,
-        })
-        .unwrap();
+        let options = EmulatorOptions { workers: terms.workers, ..EmulatorOptions::default() };
+        let network = Network { nodes, links, seed: 20_260_101 };
+        let emulator = Emulator::start_with(network, &options).unwrap();
         Self { namespaces, emulator, names: names.to_vec() }
     }
 
@@ -95,18 +112,23 @@ impl Bed {
     pub(crate) fn settled(&self, source: usize, destination: usize, packets: u64) -> LinkSnapshot {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let snapshot = self.emulator.snapshot();
-            let wanted = |link: &&LinkSnapshot| {
-                (link.source.as_str(), link.destination.as_str())
-                    == (self.names[source].as_str(), self.names[destination].as_str())
-            };
-            let link = snapshot.links.iter().find(wanted).expect("a link");
+            let link = self.link(source, destination);
             if link.entered.packets >= packets && link.queued.packets == 0 {
-                return link.clone();
+                return link;
             }
             assert!(Instant::now() < deadline, "{packets} packets expected: {link:?}");
             thread::yield_now();
         }
+    }
+
+    /// The account of a link at this moment.
+    pub(crate) fn link(&self, source: usize, destination: usize) -> LinkSnapshot {
+        let snapshot = self.emulator.snapshot();
+        let wanted = |link: &LinkSnapshot| {
+            (link.source.as_str(), link.destination.as_str())
+                == (self.names[source].as_str(), self.names[destination].as_str())
+        };
+        snapshot.links.into_iter().find(wanted).expect("a link")
     }
 
     /// A connection between two hosts: the sending end and the receiving end.

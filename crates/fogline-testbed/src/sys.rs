@@ -35,7 +35,7 @@ pub(crate) fn unshare(flags: libc::c_int) -> io::Result<()> {
     check(unsafe { libc::unshare(flags) }).map(drop)
 }
 
-/// Enters the namespace that `namespace` refers to.
+/// Enters the namespace that `namespace` refers to; of a process (Linux 5.8) its namespace of this kind.
 pub(crate) fn enter(namespace: BorrowedFd<'_>, kind: libc::c_int) -> io::Result<()> {
     // SAFETY: takes no pointer; the descriptor is open for the borrow.
     check(unsafe { libc::setns(namespace.as_raw_fd(), kind) }).map(drop)
@@ -121,6 +121,13 @@ pub(crate) fn wait_for(child: Pid) -> io::Result<i32> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
+    }
+}
+
+impl Pid {
+    /// A descriptor of the child, which has not been waited for.
+    pub(crate) fn descriptor(self) -> io::Result<OwnedFd> {
+        process_descriptor(self.0.unsigned_abs())
     }
 }
 

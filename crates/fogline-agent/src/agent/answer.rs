@@ -22,7 +22,7 @@ pub(super) struct Services {
 
 impl Services {
     pub(super) fn start(settings: Settings) -> io::Result<Self> {
-        let children = Children::start(settings.role)?;
+        let children = Children::new(settings.role);
         let jobs = Jobs::new(Arc::clone(&children), settings.job_directory)?;
         let (sampler, listeners) = (Sampler::default(), Listeners::default());
         Ok(Self { role: settings.role, children, jobs, sampler, listeners })

@@ -33,6 +33,8 @@ struct Table {
     groups: HashSet<i32>,
     /// Set when the agent ends: nothing is started any more, though requests may still wait.
     closed: bool,
+    /// As pid 1: whether the reaping thread runs.
+    reaping: bool,
     /// As pid 1: ended children whose status nobody has collected.
     ended: HashMap<i32, ExitStatus>,
 }
@@ -66,21 +68,23 @@ impl Process {
 }
 
 impl Children {
-    /// The table; as pid 1 also the reaping thread, which lasts as long as the process.
-    pub(super) fn start(role: Role) -> io::Result<Arc<Self>> {
-        let children = Arc::new(Self { role, table: Mutex::default(), changed: Condvar::new() });
-        if role == Role::Init {
-            let reaped = Arc::clone(&children);
-            std::thread::Builder::new().name("reaper".to_owned()).spawn(move || reaped.reap_for_ever())?;
-        }
-        Ok(children)
+    /// The table.
+    pub(super) fn new(role: Role) -> Arc<Self> {
+        Arc::new(Self { role, table: Mutex::default(), changed: Condvar::new() })
     }
 
-    /// Starts `command` in a process group of its own (which the caller has asked for with `process_group(0)`).
-    pub(super) fn spawn(&self, command: &mut Command) -> io::Result<Process> {
+    /// Starts `command` in a process group of its own (which the caller has asked for with `process_group(0)`). As
+    /// pid 1 the first call also starts the reaping thread, which lasts as long as the process: a host that starts
+    /// nothing has nothing to reap.
+    pub(super) fn spawn(self: &Arc<Self>, command: &mut Command) -> io::Result<Process> {
         let mut table = self.locked();
         if table.closed {
             return Err(io::Error::other("the agent is about to end"));
+        }
+        if self.role == Role::Init && !table.reaping {
+            let reaped = Arc::clone(self);
+            std::thread::Builder::new().name("reaper".to_owned()).spawn(move || reaped.reap_for_ever())?;
+            table.reaping = true;
         }
         let mut child = command.spawn()?;
         let pid = i32::try_from(child.id()).map_err(io::Error::other)?;

@@ -1,6 +1,6 @@
 //! Threads for requests: as many as are needed, up to a limit; what is beyond waits in a bounded queue.
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,6 +9,7 @@ type Task = Box<dyn FnOnce() + Send>;
 pub(super) struct Pool {
     name: &'static str,
     threads_max: usize,
+    queue_max: usize,
     threads: AtomicUsize,
     idle: Arc<AtomicUsize>,
     tasks: Sender<Task>,
@@ -17,13 +18,14 @@ pub(super) struct Pool {
 
 impl Pool {
     pub(super) fn new(name: &'static str, threads_max: usize, queue_max: usize) -> Self {
-        let (tasks, taken) = bounded(queue_max);
+        // A bounded channel would take its memory at once: a megabyte for each of maybe a thousand hosts.
+        let (tasks, taken) = unbounded();
         let idle = Arc::new(AtomicUsize::new(0));
-        Self { name, threads_max, threads: AtomicUsize::new(0), idle, tasks, taken }
+        Self { name, threads_max, queue_max, threads: AtomicUsize::new(0), idle, tasks, taken }
     }
 
     /// Runs `task` on a thread of the pool; why not, when the queue is full or no thread can be had. Called from one
-    /// thread only, so the number of threads cannot overshoot.
+    /// thread only, so neither the threads nor the tasks that wait can overshoot.
     pub(super) fn run(&self, task: Task) -> Result<(), String> {
         let threads = self.threads.load(Ordering::Acquire);
         if threads < self.threads_max && self.idle.load(Ordering::Acquire) <= self.tasks.len() {
@@ -34,13 +36,14 @@ impl Pool {
                 Err(_) => {}
             }
         }
-        let most = self.tasks.capacity().unwrap_or(0);
-        self.tasks.try_send(task).map_err(|_| {
-            format!(
-                "{} requests run already and {most} wait, the most this host's agent takes",
-                self.threads_max
-            )
-        })
+        let full = || {
+            let (threads, most) = (self.threads_max, self.queue_max);
+            format!("{threads} requests run already and {most} wait, the most this host's agent takes")
+        };
+        if self.tasks.len() >= self.queue_max {
+            return Err(full());
+        }
+        self.tasks.send(task).map_err(|_| full())
     }
 
     fn add_thread(&self) -> std::io::Result<()> {

@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a killed process may take to vanish before the agent stops waiting for it (it hangs in the kernel).
@@ -54,7 +55,11 @@ pub(super) fn exit_of(status: ExitStatus) -> Exit {
 }
 
 /// Runs `request`, whose time-out counts from `asked`.
-pub(super) fn run(children: &Children, request: &ExecRequest, asked: Instant) -> Result<ExecResult, Failure> {
+pub(super) fn run(
+    children: &Arc<Children>,
+    request: &ExecRequest,
+    asked: Instant,
+) -> Result<ExecResult, Failure> {
     let limit = asked + request.timeout;
     if Instant::now() >= limit && !request.timeout.is_zero() {
         let message = format!("it waited {:?} behind other commands, its whole time", asked.elapsed());

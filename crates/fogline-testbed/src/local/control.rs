@@ -100,6 +100,7 @@ pub(crate) struct Order {
     pub(crate) program_directories: Vec<PathBuf>,
     pub(crate) data_bytes: u64,
     pub(crate) tun: PathBuf,
+    pub(crate) workers: usize,
 }
 
 /// One host to bring up.

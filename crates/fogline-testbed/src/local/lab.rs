@@ -1,25 +1,22 @@
 //! The lab: the process that holds all hosts and links, and nothing else of the runner.
 
 use super::control::{Control, ControlError, FromLab, HostOrder, Order, ToLab};
-use super::host::Host;
+use super::devices::Tun;
+use super::hosts::{HandOver, Hosts};
 use super::mounts::Store;
 use super::network;
 use super::rights::{Right, Rights, Trouble};
 use super::view::View;
 use crate::sys::{self, Pid};
-use netem::{Device, DeviceOptions, Emulator, Network, Node};
+use netem::{Device, Emulator, EmulatorOptions, Network, Node};
 use std::fs::{self, File};
-use std::io::{self, PipeReader, Read};
+use std::io::{self, PipeReader};
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// How long a host may take to assemble itself.
-const HOST_DEADLINE: Duration = Duration::from_secs(30);
-/// Threads that make network namespaces; more only wait for the kernel's lock on networks.
-const NETWORK_THREADS: usize = 4;
 
 /// The whole life of the lab process, which the runner starts with [`LocalOptions::lab_command`](crate::LocalOptions).
 ///
@@ -133,15 +130,17 @@ fn inner(mut control: Control, order: ToLab, rights: &Rights, alive: &PipeReader
     // Links are late when tasks take their turn: favour this session where that is allowed, leave it where not.
     let _ = fs::write("/proc/self/autogroup", "-15");
     match order {
-        ToLab::Deploy(order) => match bring_up(&order, rights) {
-            Ok(lab) => lab.serve(&mut control),
-            Err(trouble) => {
-                let _ = control.send(&answer(trouble), None);
-                1
+        ToLab::Deploy(order) => {
+            match bring_up(&order, rights, &mut |agent| hand_over(&mut control, &agent)) {
+                Ok(lab) => lab.serve(&mut control),
+                Err(trouble) => {
+                    let _ = control.send(&answer(trouble), None);
+                    1
+                }
             }
-        },
+        }
         ToLab::Probe { tun } => {
-            let said = match bring_up(&smallest(tun), rights) {
+            let said = match bring_up(&smallest(tun), rights, &mut |_| Ok(())) {
                 Ok(lab) => {
                     lab.end();
                     FromLab::Allowed(rights.clone())
@@ -158,12 +157,19 @@ fn inner(mut control: Control, order: ToLab, rights: &Rights, alive: &PipeReader
 }
 
 /// [`Lab::bring_up`], with a panic told to the runner like any other trouble.
-fn bring_up(order: &Order, rights: &Rights) -> Result<Lab, Trouble> {
-    std::panic::catch_unwind(|| Lab::bring_up(order, rights.user_namespace)).unwrap_or_else(|cause| {
+fn bring_up(order: &Order, rights: &Rights, hand_over: &mut HandOver<'_>) -> Result<Lab, Trouble> {
+    let work = AssertUnwindSafe(|| Lab::bring_up(order, rights.user_namespace, hand_over));
+    std::panic::catch_unwind(work).unwrap_or_else(|cause| {
         let text = cause.downcast_ref::<&str>().copied().map(str::to_owned);
         let text = text.or_else(|| cause.downcast_ref::<String>().cloned()).unwrap_or_default();
         Err(Trouble::Failed(format!("the lab panicked: {text}")))
     })
+}
+
+/// Gives the runner the next host's agent.
+fn hand_over(control: &mut Control, agent: &UnixStream) -> Result<(), Trouble> {
+    let sent = control.send(&FromLab::Agent, Some(agent.as_fd()));
+    sent.map_err(|error| Trouble::Failed(format!("the runner {error}")))
 }
 
 fn answer(trouble: Trouble) -> FromLab {
@@ -184,60 +190,37 @@ fn smallest(tun: PathBuf) -> Order {
         program_directories: Vec::new(),
         data_bytes: 64 << 20,
         tun,
+        workers: 1,
     }
 }
 
 /// The running hosts and links.
 struct Lab {
     hosts: Vec<Pid>,
-    sockets: Vec<UnixStream>,
     hidden: Vec<String>,
     emulator: Emulator,
 }
 
 impl Lab {
-    /// Networks first, by threads; then, alone again, the hosts, each a fork; then the emulator's thread.
-    fn bring_up(order: &Order, user_namespace: bool) -> Result<Self, Trouble> {
-        let networks = make_networks(order)?;
+    /// The store first; then, while this process is alone and holds few descriptors, the hosts, each a fork; then
+    /// threads that make the devices in the hosts' networks while the hosts assemble themselves.
+    fn bring_up(order: &Order, user_namespace: bool, hand_over: &mut HandOver<'_>) -> Result<Self, Trouble> {
         let programs = Store::open_programs(&order.program_directories)?;
+        let tun = Tun::find(&order.tun);
         let view =
             View::of_machine(user_namespace).map_err(Trouble::failed("reading /proc/self/mountinfo"))?;
         let store = Store::mount(order.data_bytes, &programs, user_namespace)?;
+        drop(programs);
         store.own(&view)?;
-        let hosts_file = network::hosts_file(&order.hosts);
-        let own_processes =
-            File::open("/proc/self/ns/pid").map_err(Trouble::failed("opening /proc/self/ns/pid"))?;
-        let (mut hosts, mut sockets, mut reports) = (Vec::new(), Vec::new(), Vec::new());
-        for (index, (spec, (_, network))) in order.hosts.iter().zip(&networks).enumerate() {
-            let host = Host {
-                index,
-                name: &spec.name,
-                hosts_file: &hosts_file,
-                programs: programs.len(),
-                network,
-                store: &store,
-                view: &view,
-            };
-            let (pid, socket, report) =
-                start(&host, &own_processes).map_err(|trouble| trouble.on(&spec.name))?;
-            hosts.push(pid);
-            sockets.push(socket);
-            reports.push(report);
-        }
-        for (spec, report) in order.hosts.iter().zip(reports) {
-            await_report(report, &spec.name)?;
-        }
-        let emulator = start_emulator(order, networks)?;
-        Ok(Self { hosts, sockets, hidden: view.hidden, emulator })
+        store.share(&network::hosts_file(&order.hosts)).map_err(Trouble::failed("writing shared files"))?;
+        let started = Hosts::start(order, &store, &view, hand_over)?;
+        let (hosts, devices) = started.complete(order, &tun)?;
+        let emulator = start_emulator(order, devices)?;
+        Ok(Self { hosts, hidden: view.hidden, emulator })
     }
 
-    /// Hands the agents to the runner and answers it until it says to end, or is gone.
+    /// Tells the runner that all is up and answers it until it says to end, or is gone.
     fn serve(mut self, control: &mut Control) -> i32 {
-        for socket in std::mem::take(&mut self.sockets) {
-            if control.send(&FromLab::Agent, Some(socket.as_fd())).is_err() {
-                return 1;
-            }
-        }
         let ready = FromLab::Ready { hidden: std::mem::take(&mut self.hidden) };
         let mut said = control.send(&ready, None);
         loop {
@@ -261,115 +244,42 @@ impl Lab {
         let network = &self.emulator;
         let changed = match asked {
             ToLab::Snapshot => return FromLab::Snapshot(Box::new(network.snapshot())),
-            ToLab::Alter { .. } | ToLab::Heal { .. } | ToLab::Play(_) | ToLab::Rest => {
-                Err("this network's links cannot be changed")
+            ToLab::Alter { links, patch } => network.alter(links, patch),
+            ToLab::Heal { links } => network.heal(links),
+            ToLab::Play(changes) => network.play(changes),
+            ToLab::Rest => network.rest(),
+            ToLab::Deploy(_) | ToLab::Probe { .. } | ToLab::Release => {
+                Err(io::Error::other("the lab runs already"))
             }
-            ToLab::Deploy(_) | ToLab::Probe { .. } | ToLab::Release => Err("the lab runs already"),
         };
-        match changed {
-            Ok(()) => FromLab::Done,
-            Err(reason) => FromLab::Failed(reason.to_string()),
-        }
+        changed.map_or_else(|error| FromLab::Failed(format!("changing links: {error}")), |()| FromLab::Done)
     }
 
-    /// Ends all hosts, then the network.
+    /// Ends all hosts and the network, at the same time.
     fn end(self) {
-        for host in &self.hosts {
-            // Its agent may have ended by itself; a host that is not waited for yet keeps its number.
-            let _ = sys::kill(*host);
-        }
-        for host in self.hosts {
-            let _ = sys::wait_for(host);
-        }
-        let _ = self.emulator.stop();
+        let Self { hosts, emulator, .. } = self;
+        std::thread::scope(|scope| {
+            scope.spawn(move || drop(emulator.stop()));
+            for host in &hosts {
+                // Its agent may have ended by itself; a host that is not waited for yet keeps its number.
+                let _ = sys::kill(*host);
+            }
+            for host in hosts {
+                let _ = sys::wait_for(host);
+            }
+        });
     }
 }
 
-/// Makes every host's network namespace with its device, and comes back alone.
-fn make_networks(order: &Order) -> Result<Vec<(Device, OwnedFd)>, Trouble> {
-    let share = order.hosts.len().div_ceil(NETWORK_THREADS).max(1);
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = order
-            .hosts
-            .chunks(share)
-            .map(|hosts| {
-                scope.spawn(move || hosts.iter().map(|host| make_network(host, order)).collect::<Vec<_>>())
-            })
-            .collect();
-        let mut networks = Vec::with_capacity(order.hosts.len());
-        for thread in threads {
-            let made = thread
-                .join()
-                .map_err(|_| Trouble::Failed("a thread that makes networks panicked".to_owned()))?;
-            networks.extend(made);
-        }
-        networks.into_iter().collect()
-    })
-}
-
-fn make_network(host: &HostOrder, order: &Order) -> Result<(Device, OwnedFd), Trouble> {
-    sys::unshare(libc::CLONE_NEWNET)
-        .map_err(Trouble::step(Right::Namespaces, "unshare(NEWNET)"))
-        .map_err(|trouble| trouble.on(&host.name))?;
-    let options = DeviceOptions {
-        congestion: order.congestion.clone(),
-        tun: order.tun.clone(),
-        ..DeviceOptions::default()
-    };
-    let device = Device::create("net0", host.address, order.prefix, &options)
-        .map_err(|error| Trouble::device(&host.name, &error))?;
-    check_congestion(&device, order).map_err(|trouble| trouble.on(&host.name))?;
-    let namespace = File::open("/proc/thread-self/ns/net")
-        .map_err(Trouble::failed("opening /proc/thread-self/ns/net"))
-        .map_err(|trouble| trouble.on(&host.name))?;
-    Ok((device, namespace.into()))
-}
-
-/// Congestion control decides what a lossy link carries, so another one than asked for is no substitute.
-fn check_congestion(device: &Device, order: &Order) -> Result<(), Trouble> {
-    let Some(asked) = order.congestion.as_deref().filter(|asked| *asked != device.congestion()) else {
-        return Ok(());
-    };
-    let available = fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control");
-    Err(Trouble::Failed(format!(
-        "the kernel refuses the congestion control {asked}; it has {}; load another with `sudo modprobe tcp_{asked}`",
-        available.as_deref().map_or("none to tell", str::trim)
-    )))
-}
-
-/// Forks a host into a process namespace of its own.
-fn start(host: &Host<'_>, own_processes: &File) -> Result<(Pid, UnixStream, PipeReader), Trouble> {
-    let (ours, theirs) = UnixStream::pair().map_err(Trouble::failed("making a socket pair"))?;
-    let (report, status) = io::pipe().map_err(Trouble::failed("making a pipe"))?;
-    sys::unshare(libc::CLONE_NEWPID).map_err(Trouble::step(Right::Namespaces, "unshare(NEWPID)"))?;
-    let pid = sys::fork(move || host.live(theirs, status)).map_err(Trouble::failed("forking"))?;
-    // The next child gets a namespace of its own too, which the kernel allows from the lab's own only.
-    sys::enter(own_processes.as_fd(), libc::CLONE_NEWPID)
-        .map_err(Trouble::step(Right::Namespaces, "returning to the process namespace"))?;
-    Ok((pid, ours, report))
-}
-
-fn await_report(mut report: PipeReader, name: &str) -> Result<(), Trouble> {
-    let failed = |text: String| Trouble::Failed(format!("host {name}: {text}"));
-    match sys::wait_readable(report.as_fd(), Some(HOST_DEADLINE)) {
-        Ok(true) => {}
-        Ok(false) => return Err(failed(format!("not assembled within {HOST_DEADLINE:?}"))),
-        Err(error) => return Err(failed(format!("waiting for it: {error}"))),
-    }
-    let mut bytes = Vec::new();
-    report.read_to_end(&mut bytes).map_err(|error| failed(format!("waiting for it: {error}")))?;
-    serde_json::from_slice::<Result<(), Trouble>>(&bytes)
-        .map_err(|_| failed("its first process ended before it was assembled".to_owned()))?
-}
-
-fn start_emulator(order: &Order, networks: Vec<(Device, OwnedFd)>) -> Result<Emulator, Trouble> {
+fn start_emulator(order: &Order, devices: Vec<Device>) -> Result<Emulator, Trouble> {
     let nodes = order
         .hosts
         .iter()
-        .zip(networks)
-        .map(|(host, (device, _))| Node { name: host.name.clone(), address: host.address, device })
+        .zip(devices)
+        .map(|(host, device)| Node { name: host.name.clone(), address: host.address, device })
         .collect();
     let links = order.links.iter().map(network::link).collect();
-    Emulator::start(Network { nodes, links, seed: order.seed })
+    let options = EmulatorOptions { workers: order.workers, ..EmulatorOptions::default() };
+    Emulator::start_with(Network { nodes, links, seed: order.seed }, &options)
         .map_err(Trouble::failed("starting the link emulator"))
 }

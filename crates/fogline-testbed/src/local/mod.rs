@@ -1,7 +1,9 @@
 //! The local provider: hosts as namespaces of this machine.
 
 pub(crate) mod control;
+mod devices;
 mod host;
+mod hosts;
 mod keeper;
 pub(crate) mod lab;
 mod mounts;
@@ -9,6 +11,7 @@ mod network;
 pub(crate) mod rights;
 mod view;
 
+use crate::sys;
 use control::{Control, ControlError, FromLab, HostOrder, LinkOrder, Order, ToLab};
 use fogline_agent::Client;
 use fogline_plan::Plan;
@@ -21,12 +24,15 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use units::Size;
 
-/// How long the lab may take to answer while it deploys; a deployment of 15 hosts takes well under a second.
+/// How long the lab may be silent while it deploys, and how much longer for each host; 15 hosts take well under a
+/// second, a thousand some seconds.
 const DEPLOY_DEADLINE: Duration = Duration::from_secs(60);
+const DEPLOY_HOST_DEADLINE: Duration = Duration::from_millis(100);
 /// How long the lab may take to answer a question once it runs.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
-/// How long the lab may take to end before it is killed.
+/// How long the lab may take to end before it is killed, and how much longer for each host.
 const RELEASE_DEADLINE: Duration = Duration::from_secs(20);
+const RELEASE_HOST_DEADLINE: Duration = Duration::from_millis(50);
 
 /// What can be chosen about a local testbed.
 #[derive(Clone, Debug)]
@@ -43,11 +49,13 @@ pub struct LocalOptions {
     pub lab_command: (PathBuf, Vec<String>),
     /// The TUN device node.
     pub tun: PathBuf,
+    /// Threads that emulate links.
+    pub workers: usize,
 }
 
 impl Default for LocalOptions {
-    /// Seed 1, cubic, 4 GiB, this very program with `__lab`, and the TUN node that `FOGLINE_TUN` names
-    /// (`/dev/net/tun` when it is unset).
+    /// Seed 1, cubic, 4 GiB, this very program with `__lab`, the TUN node that `FOGLINE_TUN` names (`/dev/net/tun` when
+    /// it is unset), and one worker.
     fn default() -> Self {
         Self {
             seed: 1,
@@ -56,6 +64,7 @@ impl Default for LocalOptions {
             data_limit: Size::from_bytes(4 << 30),
             lab_command: default_lab_command(),
             tun: std::env::var_os("FOGLINE_TUN").map_or_else(|| "/dev/net/tun".into(), PathBuf::from),
+            workers: netem::EmulatorOptions::default().workers,
         }
     }
 }
@@ -133,8 +142,10 @@ impl LocalTestbed {
     /// When the plan or an option cannot be met, a right is missing, or a step fails; nothing is left behind.
     pub fn deploy(plan: &Plan, options: &LocalOptions) -> Result<Self, TestbedError> {
         let order = order(plan, options)?;
+        // Each agent takes two descriptors here, and shells commonly allow 1,024.
+        sys::raise_descriptor_limit().map_err(TestbedError::io("raising the limit on open files"))?;
         let (keeper, mut control) = Keeper::start(&options.lab_command)?;
-        control.set_deadline(DEPLOY_DEADLINE)?;
+        control.set_deadline(DEPLOY_DEADLINE + DEPLOY_HOST_DEADLINE * plan.hosts.len() as u32)?;
         control.send(&ToLab::Deploy(order), None)?;
         let mut agents = Vec::with_capacity(plan.hosts.len());
         loop {
@@ -240,11 +251,12 @@ impl LocalTestbed {
     pub fn release(self) -> Result<(), TestbedError> {
         let Self { agents, mut keeper, control, .. } = self;
         let mut control = control.into_inner().unwrap_or_else(PoisonError::into_inner);
-        control.set_deadline(RELEASE_DEADLINE)?;
+        let deadline = RELEASE_DEADLINE + RELEASE_HOST_DEADLINE * agents.len() as u32;
+        control.set_deadline(deadline)?;
         let asked = control.catch_up::<FromLab>().and_then(|()| control.send(&ToLab::Release, None));
         let answered = asked.and_then(|()| control.receive::<FromLab>());
         drop(control);
-        let ended = keeper.end(RELEASE_DEADLINE);
+        let ended = keeper.end(deadline);
         drop(agents);
         match answered? {
             (FromLab::Released, _) => ended,
@@ -297,5 +309,6 @@ fn order(plan: &Plan, options: &LocalOptions) -> Result<Order, TestbedError> {
         program_directories,
         data_bytes: options.data_limit.bytes(),
         tun: options.tun.clone(),
+        workers: options.workers.max(1),
     })
 }

@@ -70,7 +70,7 @@ impl Store {
             return Ok(());
         }
         let mut left = OWNED_MAX;
-        for part in view.parts.iter().filter(|part| matches!(part.sight, Sight::Overlay(_))) {
+        for part in view.parts.iter().filter(|part| layered(part)) {
             own_directory(&part.path, OWNED_DEPTH, &mut left)
                 .map_err(Trouble::failed(format!("copying the directories of {}", part.path.display())))?;
         }
@@ -78,7 +78,7 @@ impl Store {
     }
 
     /// Assembles the root of host `index` in the calling process's mount namespace and moves into it.
-    pub(crate) fn enter_root(&self, index: usize, view: &View, files: &OwnFiles) -> Result<(), Trouble> {
+    pub(crate) fn enter_root(&self, index: usize, view: &View, name: &str) -> Result<(), Trouble> {
         let base = Path::new(STORE).join("hosts").join(index.to_string());
         let root = base.join("root");
         let made = fs::create_dir_all(&root).and_then(|()| sys::mount(&root, &root, "", libc::MS_BIND, ""));
@@ -87,7 +87,7 @@ impl Store {
             self.show(part, &root, &base.join(number.to_string()))?;
         }
         make_own_directories(&root).map_err(Trouble::failed("making directories in the root"))?;
-        files.write(&root).map_err(Trouble::failed("writing the host's own files"))?;
+        self.write_own_files(&root, view, name).map_err(Trouble::failed("writing the host's own files"))?;
         for index in 0..self.programs {
             let target = root.join(format!("opt/fogline/bin-{index}"));
             let bound = fs::create_dir_all(&target).and_then(|()| {
@@ -101,6 +101,28 @@ impl Store {
             .and_then(|()| sys::become_root())
             .and_then(|()| std::env::set_current_dir("/"))
             .map_err(Trouble::step(Right::Mount, "moving into the root"))
+    }
+
+    /// Writes the files of which all hosts have the same once: into a layer that shows through the view of `/etc`.
+    pub(crate) fn share(&self, hosts: &str) -> io::Result<()> {
+        let directory = shared();
+        make_directory(&directory, 0o755)?;
+        // No name server can be reached; with this one that is known at once instead of after a time-out.
+        let resolver = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n";
+        [("hosts", hosts), ("resolv.conf", resolver)]
+            .iter()
+            .try_for_each(|(name, text)| fs::write(directory.join(name), text))
+    }
+
+    fn write_own_files(&self, root: &Path, view: &View, name: &str) -> io::Result<()> {
+        let directory = root.join("etc");
+        if !view.parts.iter().any(|part| part.path == Path::new("/etc") && layered(part)) {
+            for shared in fs::read_dir(shared())? {
+                let shared = shared?;
+                replace(&directory.join(shared.file_name()), &fs::read_to_string(shared.path())?)?;
+            }
+        }
+        replace(&directory.join("hostname"), &format!("{name}\n"))
     }
 
     fn show(&self, part: &Part, root: &Path, layers: &Path) -> Result<(), Trouble> {
@@ -125,6 +147,9 @@ impl Store {
             .and_then(|()| make_directory(&upper, mode))
             .map_err(Trouble::failed(format!("making the layers of {}", path.display())))?;
         let mut options = String::from("lowerdir=");
+        if path == Path::new("/etc") {
+            options.push_str(&format!("{}:", shared().display()));
+        }
         if self.user_namespace {
             options.push_str(&format!("{}:", owned(path).display()));
         }
@@ -174,6 +199,15 @@ fn protect_kernel_settings(proc: &Path) -> io::Result<()> {
 
 fn program_directory(index: usize) -> PathBuf {
     Path::new(STORE).join("programs").join(index.to_string())
+}
+
+/// Files that all hosts find in `/etc`.
+fn shared() -> PathBuf {
+    Path::new(STORE).join("shared")
+}
+
+const fn layered(part: &Part) -> bool {
+    matches!(part.sight, Sight::Overlay(_))
 }
 
 fn owned(path: &Path) -> PathBuf {
@@ -251,28 +285,10 @@ fn make_devices(root: &Path) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Files that every host has for itself.
-#[derive(Debug)]
-pub(crate) struct OwnFiles {
-    pub(crate) hostname: String,
-    pub(crate) hosts: String,
-}
-
-impl OwnFiles {
-    fn write(&self, root: &Path) -> io::Result<()> {
-        // No name server can be reached; with this one that is known at once instead of after a time-out.
-        let resolver = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n";
-        let hostname = format!("{}\n", self.hostname);
-        let files =
-            [("etc/hosts", &*self.hosts), ("etc/hostname", &*hostname), ("etc/resolv.conf", resolver)];
-        for (name, text) in files {
-            let path = root.join(name);
-            // Removed first: it may be a symbolic link to a file of the machine's /run.
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => fs::write(path, text)?,
-            }
-        }
-        Ok(())
+/// Writes a file in place of what has its name: that may be a symbolic link to a file of the machine's /run.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => fs::write(path, text),
     }
 }

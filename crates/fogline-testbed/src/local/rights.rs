@@ -206,18 +206,18 @@ impl Trouble {
         }
     }
 
-    /// The device of `host` could not be made.
-    pub(crate) fn device(host: &str, error: &netem::DeviceError) -> Self {
+    /// A host's device could not be made.
+    pub(crate) fn device(error: &netem::DeviceError) -> Self {
         match error {
             netem::DeviceError::NoTun { .. }
             | netem::DeviceError::TunForbidden { .. }
             | netem::DeviceError::NoNetAdmin { .. } => Self::Missing(MissingRight {
                 right: Right::Tap,
-                call: format!("the device of host {host}"),
+                call: "its device".to_owned(),
                 reason: "refused".to_owned(),
                 grant: error.to_string(),
             }),
-            _ => Self::Failed(format!("the device of host {host}: {error}")),
+            _ => Self::Failed(error.to_string()),
         }
     }
 

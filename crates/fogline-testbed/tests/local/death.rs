@@ -125,6 +125,7 @@ pub(crate) fn lab_killed(setting: &Setting) {
         kill(victims[victim]);
         setting.assert_clear();
         assert!(testbed.network().is_err());
+        assert!(testbed.rest().unwrap_err().to_string().contains("the lab process"));
         let error = testbed.release().unwrap_err().to_string();
         assert!(error.contains("the lab process has ended"), "{error}");
     }

@@ -4,6 +4,7 @@
 //! and a runner that the tests kill (`__runner`).
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test program, though clippy cannot see that")]
 
+mod changes;
 mod death;
 mod hosts;
 mod setting;
@@ -18,7 +19,7 @@ use std::process::{Command, ExitCode};
 
 type Case = (&'static str, fn(&Setting));
 
-const CASES: [Case; 14] = [
+const CASES: [Case; 16] = [
     ("rights_are_found_out", rights_are_found_out),
     ("hosts_have_names_and_reach_each_other", hosts::have_names_and_reach_each_other),
     ("hosts_keep_their_files_to_themselves", hosts::keep_their_files_to_themselves),
@@ -26,6 +27,8 @@ const CASES: [Case; 14] = [
     ("hosts_share_a_limit_on_data", hosts::share_a_limit_on_data),
     ("hosts_cannot_see_each_others_processes", hosts::cannot_see_each_others_processes),
     ("links_delay_and_count", hosts::links_delay_and_count),
+    ("changes_are_obeyed_at_once", changes::are_obeyed_at_once),
+    ("changes_are_refused_by_name", changes::are_refused_by_name),
     ("troubles_are_named_and_leave_nothing", hosts::troubles_are_named_and_leave_nothing),
     ("release_leaves_nothing", death::release_leaves_nothing),
     ("a_testbed_outlives_the_thread_that_made_it", death::a_testbed_outlives_its_thread),

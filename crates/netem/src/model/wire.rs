@@ -79,23 +79,32 @@ pub enum Destination {
     Node(IpAddr),
     /// To all: broadcast or multicast.
     All,
-    /// Nowhere that the emulator knows: neither IPv4 nor IPv6, or cut short.
+    /// Nowhere that the emulator knows: neither IPv4 nor IPv6, cut short, or to routers, which this network has none of.
     Nowhere,
 }
+
+/// Groups of routers: who asks for routers or reports its groups to them (RFC 4861, 3376, 3810) would, with many nodes,
+/// make more noise than all else. IPv4: all routers, and those of IGMPv3; IPv6: those of the link, and of MLDv2.
+const ROUTERS4: [Ipv4Addr; 2] = [Ipv4Addr::new(224, 0, 0, 2), Ipv4Addr::new(224, 0, 0, 22)];
+const ROUTERS6: [Ipv6Addr; 2] =
+    [Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2), Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x16)];
 
 /// Reads where a frame wants to go. Of the Ethernet address only the group bit means something: without ARP the
 /// sender's kernel does not know that of the destination, and puts its own even on broadcasts.
 pub fn destination_of(frame: &[u8]) -> Destination {
     let Some(ethernet) = frame.get(VNET_LEN..IP_AT) else { return Destination::Nowhere };
-    if ethernet[0] & 1 == 1 {
-        return Destination::All;
-    }
-    let address = match u16::from_be_bytes([ethernet[12], ethernet[13]]) {
+    let address: Option<IpAddr> = match u16::from_be_bytes([ethernet[12], ethernet[13]]) {
         ETHERTYPE_IPV4 => octets(frame, IP_AT + 16).map(|octets: [u8; 4]| Ipv4Addr::from(octets).into()),
         ETHERTYPE_IPV6 => octets(frame, IP_AT + 24).map(|octets: [u8; 16]| Ipv6Addr::from(octets).into()),
         _ => None,
     };
-    address.map_or(Destination::Nowhere, Destination::Node)
+    let group = ethernet[0] & 1 == 1;
+    match address {
+        Some(IpAddr::V4(address)) if group && ROUTERS4.contains(&address) => Destination::Nowhere,
+        Some(IpAddr::V6(address)) if group && ROUTERS6.contains(&address) => Destination::Nowhere,
+        _ if group => Destination::All,
+        address => address.map_or(Destination::Nowhere, Destination::Node),
+    }
 }
 
 pub(super) fn octets<const N: usize>(frame: &[u8], at: usize) -> Option<[u8; N]> {

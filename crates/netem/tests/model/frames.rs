@@ -2,7 +2,8 @@
 
 use netem::model::gso::Layout;
 use netem::model::wire::{
-    GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, IP_AT, NEEDS_CSUM, Shape, VNET_LEN, VnetHeader,
+    Destination, GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, IP_AT, NEEDS_CSUM, Shape, VNET_LEN, VnetHeader,
+    destination_of,
 };
 use proptest::prelude::*;
 
@@ -189,4 +190,25 @@ pub(crate) fn receive(frame: &[u8], protocols: Protocols) -> Packet {
 /// The shape of any frame.
 pub(crate) fn shape_of(frame: &[u8]) -> Shape {
     Layout::parse(frame).map_or(Shape::single((frame.len() - VNET_LEN) as u32), |layout| layout.shape())
+}
+
+#[test]
+fn what_is_for_routers_is_for_nobody() {
+    let to = |address: std::net::IpAddr| {
+        let mut frame = vec![0; IP_AT + 40];
+        frame[VNET_LEN] = 1;
+        let (ethertype, at, octets) = match address {
+            std::net::IpAddr::V4(address) => (0x0800_u16, 16, address.octets().to_vec()),
+            std::net::IpAddr::V6(address) => (0x86dd_u16, 24, address.octets().to_vec()),
+        };
+        frame[VNET_LEN + 12..IP_AT].copy_from_slice(&ethertype.to_be_bytes());
+        frame[IP_AT + at..IP_AT + at + octets.len()].copy_from_slice(&octets);
+        destination_of(&frame)
+    };
+    for routers in ["224.0.0.2", "224.0.0.22", "ff02::2", "ff02::16"] {
+        assert_eq!(to(routers.parse().unwrap()), Destination::Nowhere, "{routers}");
+    }
+    for all in ["224.0.0.1", "239.1.2.3", "255.255.255.255", "ff02::1", "ff02::fb"] {
+        assert_eq!(to(all.parse().unwrap()), Destination::All, "{all}");
+    }
 }

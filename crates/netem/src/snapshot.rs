@@ -24,6 +24,12 @@ impl Tally {
         self.bytes += bytes;
     }
 
+    /// Takes `packets` packets of `bytes` bytes in all away; there must be as many.
+    pub(crate) const fn take(&mut self, packets: u64, bytes: u64) {
+        self.packets -= packets;
+        self.bytes -= bytes;
+    }
+
     const fn since(self, earlier: Self) -> Self {
         Self {
             packets: self.packets.saturating_sub(earlier.packets),

@@ -193,7 +193,7 @@ pub struct WorkerSnapshot {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Snapshot {
-    /// How packets travel: `tap+vnet_hdr`.
+    /// How packets travel: `tap+vnet_hdr` or `veth+af_packet+vnet_hdr`.
     pub data_path: String,
     /// The offloads granted to every device: `csum+tso+uso`, `csum+tso`, `csum`, `none`.
     pub offload: String,

@@ -12,9 +12,8 @@
 mod bind;
 mod cycle;
 mod deploy;
-pub mod estimate;
 mod expand;
-mod lint;
+mod links;
 mod lookup;
 mod name;
 mod network;

@@ -29,7 +29,6 @@ fn surveillance(workflow: Option<&str>) -> Plan {
             None => source(&format!("{folder}/workflow.yaml")),
         }),
         services: services(),
-        traces: Vec::new(),
     };
     let (scenario, findings) = parse(&sources);
     assert_eq!(findings, [], "nothing to report about the shipped scenario");
@@ -139,4 +138,19 @@ fn services_are_started_on_their_hosts_at_once() {
 #[test]
 fn the_same_files_give_the_same_plan() {
     assert_eq!(format!("{:?}", surveillance(None)), format!("{:?}", surveillance(None)));
+}
+
+#[test]
+fn links_are_found_by_the_selectors_of_the_network_file() {
+    let plan = surveillance(None);
+    let [cloud, fog, edge] = ["cloud", "fog", "edge"].map(|layer| plan.select(layer).unwrap());
+    let both =
+        |one: &[_], other: &[_]| plan.links_between(one, other).len() + plan.links_between(other, one).len();
+    assert_eq!(both(&cloud, &fog) + both(&fog, &edge), 80);
+    assert_eq!(plan.links_between(&cloud, &edge), [0; 0], "no rule shapes these");
+    let all: Vec<_> = (0..plan.hosts.len()).map(fogline_plan::HostId).collect();
+    assert_eq!(plan.links_between(&all, &all), (0..80).collect::<Vec<_>>());
+    let unknown = plan.select("fgo").unwrap_err();
+    assert!(unknown.contains("selects no host") && unknown.contains("did you mean `fog"), "{unknown}");
+    assert!(plan.select("").is_err());
 }

@@ -27,6 +27,8 @@ pub(crate) enum ToLab {
     },
     /// Tell the network's counters. Answered by `Snapshot`.
     Snapshot,
+    /// Tell what links do now. Answered by `Profiles`.
+    Profiles,
     /// Make links behave differently, on top of all else. Answered by `Done`.
     Alter {
         /// Indices of the links.
@@ -65,6 +67,8 @@ pub(crate) enum FromLab {
     Failed(String),
     /// The network's counters.
     Snapshot(Box<netem::Snapshot>),
+    /// What links do now, in their order.
+    Profiles(Vec<link::Profile>),
     /// It is so now.
     Done,
     /// The hosts are gone; the lab ends now.
@@ -81,6 +85,7 @@ impl FromLab {
             Self::Missing(_) => "missing",
             Self::Failed(_) => "failed",
             Self::Snapshot(_) => "snapshot",
+            Self::Profiles(_) => "profiles",
             Self::Done => "done",
             Self::Released => "released",
         }

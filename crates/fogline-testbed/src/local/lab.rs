@@ -244,6 +244,9 @@ impl Lab {
         let network = &self.emulator;
         let changed = match asked {
             ToLab::Snapshot => return FromLab::Snapshot(Box::new(network.snapshot())),
+            ToLab::Profiles => {
+                return network.profiles().map_or_else(|e| FromLab::Failed(e.to_string()), FromLab::Profiles);
+            }
             ToLab::Alter { links, patch } => network.alter(links, patch),
             ToLab::Heal { links } => network.heal(links),
             ToLab::Play(changes) => network.play(changes),

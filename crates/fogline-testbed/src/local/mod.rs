@@ -16,7 +16,7 @@ use control::{Control, ControlError, FromLab, HostOrder, LinkOrder, Order, ToLab
 use fogline_agent::Client;
 use fogline_plan::Plan;
 use keeper::Keeper;
-use link::{Change, Patch};
+use link::{Change, Patch, Profile};
 use rights::MissingRight;
 use std::io;
 use std::path::PathBuf;
@@ -183,6 +183,17 @@ impl LocalTestbed {
     pub fn network(&self) -> Result<netem::Snapshot, TestbedError> {
         match self.ask(&ToLab::Snapshot)? {
             FromLab::Snapshot(snapshot) => Ok(*snapshot),
+            other => Err(refusal(other)),
+        }
+    }
+
+    /// What the links of the plan do now, in their order: as planned, as the timeline has it, and as altered.
+    ///
+    /// # Errors
+    /// When the lab is gone or does not answer within 10 s.
+    pub fn profiles(&self) -> Result<Vec<Profile>, TestbedError> {
+        match self.ask(&ToLab::Profiles)? {
+            FromLab::Profiles(profiles) => Ok(profiles),
             other => Err(refusal(other)),
         }
     }

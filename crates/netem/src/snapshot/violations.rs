@@ -2,7 +2,7 @@
 
 use super::{DelayLateness, Snapshot};
 use link::Bounds;
-use units::Percent;
+use units::{Delay, Percent};
 
 /// Lateness that is forgiven unless a bound is set, nanoseconds; of long delays the part below is.
 const LATENESS_FORGIVEN_NS: u64 = 1_000_000;
@@ -75,13 +75,19 @@ impl Snapshot {
     }
 }
 
+impl DelayLateness {
+    /// The most that the 99th percentile may be, nanoseconds: [`Bounds::late`], or without that 1 ms, or 5 % of the
+    /// delay where that is more.
+    pub fn bound_ns(&self, bounds: &Bounds) -> u64 {
+        let own = (self.delay_ns / DELAY_PER_LATENESS).max(LATENESS_FORGIVEN_NS);
+        bounds.late.map_or(own, Delay::nanos)
+    }
+}
+
 fn late(group: &DelayLateness, bounds: &Bounds) -> Option<String> {
-    let own = group.delay_ns / DELAY_PER_LATENESS;
-    let (bound_ns, reason) = match bounds.late {
-        Some(late) => (late.nanos(), ""),
-        None if own > LATENESS_FORGIVEN_NS => (own, " (5 %)"),
-        None => (LATENESS_FORGIVEN_NS, ""),
-    };
+    let bound_ns = group.bound_ns(bounds);
+    let of_delay = bounds.late.is_none() && bound_ns > LATENESS_FORGIVEN_NS;
+    let reason = if of_delay { " (5 %)" } else { "" };
     let late_ns = group.lateness.p99_ns;
     let millis = |nanos: u64| nanos as f64 / 1e6;
     (late_ns > bound_ns).then(|| {

@@ -36,8 +36,8 @@ pub use lock::{Runner, RunnerLock};
 pub use machine::Machine;
 pub use manifest::Manifest;
 pub use network::{
-    ChangedBy, NetworkChanged, NetworkMeasured, NetworkPlan, NetworkRule, NetworkVerdict, ScheduledChange,
-    Turn,
+    ChangedBy, LateBound, NetworkChanged, NetworkMeasured, NetworkPlan, NetworkRule, NetworkVerdict,
+    ScheduledChange, Turn,
 };
 pub use validate::{Play, append_play, read_network_validation, write_network_validation, write_services};
 pub use write::{JournalError, write_file, write_json};

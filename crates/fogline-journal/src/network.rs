@@ -1,7 +1,7 @@
 //! What the run folder says of the network: as planned, as measured, as changed, and how the emulator kept its word.
 
 use crate::{JournalError, RunFolder, write_json};
-use link::{Bounds, Change, Congestion, Profile, Share};
+use link::{Bounds, Congestion, Profile, Schedule, Share};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -51,10 +51,8 @@ pub struct NetworkChanged {
     pub at_s: Option<f64>,
     /// Which way it went.
     pub turn: Turn,
-    /// What changes: `cut`, `delay 100ms, loss 2%`.
+    /// What changes where: `fog to edge, both ways: delay 100ms, loss 2%`.
     pub what: String,
-    /// Where: `fog to edge, both ways`.
-    pub place: String,
     /// How many links it concerns.
     pub links: usize,
 }
@@ -128,8 +126,10 @@ pub struct NetworkRule {
 pub struct ScheduledChange {
     /// What the user will recognise it by.
     pub label: String,
-    /// When, where and what.
-    pub change: Change,
+    /// When.
+    pub schedule: Schedule,
+    /// The links that it concerns, as positions in the emulator's account.
+    pub links: Vec<usize>,
 }
 
 /// `fogline/network-verdict.json`: whether the emulator kept its word during the run.
@@ -138,10 +138,19 @@ pub struct ScheduledChange {
 pub struct NetworkVerdict {
     /// What could go wrong at most.
     pub bounds: Bounds,
-    /// Lateness of the 99th percentile that was allowed, nanoseconds.
-    pub late_ns_max: u64,
+    /// What the first of them comes to, by the delay of links.
+    pub late: Vec<LateBound>,
     /// Where the emulator exceeded a bound, a sentence each; empty when it kept its word.
     pub violations: Vec<String>,
+}
+
+/// How late packets of links of one delay may leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LateBound {
+    /// The delay that these links were given at the start, nanoseconds.
+    pub delay_ns: u64,
+    /// The most that the 99th percentile of their lateness may be, nanoseconds.
+    pub bound_ns: u64,
 }
 
 impl NetworkPlan {

@@ -1,7 +1,7 @@
 //! The network as asked and as measured, and how well the emulator kept its word during the run.
 
 use crate::ReportError;
-use fogline_journal::{Event, NetworkMeasured, RunFolder, read_events};
+use fogline_journal::{Event, NetworkMeasured, NetworkVerdict, RunFolder, read_events};
 use serde::Deserialize;
 use std::fs;
 
@@ -10,6 +10,8 @@ use std::fs;
 pub(crate) struct NetworkView {
     /// One line per rule and direction.
     pub(crate) measured: Vec<NetworkMeasured>,
+    /// Whether the emulator kept its word, by its own account.
+    pub(crate) verdict: Option<NetworkVerdict>,
     /// The emulator's own account, if there was one.
     pub(crate) emulator: Option<Emulator>,
 }
@@ -78,18 +80,20 @@ impl NetworkView {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(ReportError::read(&path)(error)),
         };
-        Ok(Self { measured, emulator })
+        Ok(Self { measured, verdict: NetworkVerdict::read(folder)?, emulator })
     }
 
     /// Why the network forbids trust.
     pub(crate) fn reasons(&self) -> Vec<String> {
         let off = self.measured.iter().filter(|rule| !rule.agrees);
-        off.map(|rule| {
+        let off = off.map(|rule| {
             format!(
                 "the network rule {} ({} to {}) does not measure as asked",
                 rule.rule, rule.source, rule.destination
             )
-        })
-        .collect()
+        });
+        let broken = self.verdict.iter().flat_map(|verdict| &verdict.violations);
+        off.chain(broken.map(|violation| format!("the emulated network did not keep its word: {violation}")))
+            .collect()
     }
 }

@@ -1,20 +1,31 @@
 //! The command line.
 
 use crate::exit::Exit;
-use clap::{Args, Parser, Subcommand};
+use crate::network::NetworkArgs;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use link::Bounds;
 use std::path::PathBuf;
+use units::{Delay, Percent};
 
 /// Run an application that is spread over edge, fog and cloud as a repeatable experiment.
 ///
 /// A scenario is a folder with three files: layers_services.yaml (hosts and services), network.yaml (delay, rate,
 /// loss between them) and workflow.yaml (what is prepared, launched and fetched).
 #[derive(Debug, Parser)]
-#[command(name = "fogline", version, after_help = Exit::TABLE)]
+#[command(name = "fogline", version, after_help = format!("{EXAMPLES}\n\n{}", Exit::TABLE))]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fogline check scenarios/smart-surveillance           every problem of the files, with line and column
+  fogline deploy scenarios/smart-surveillance --duration 300
+  fogline network show scenarios/smart-surveillance    the network of that run, from another terminal
+  fogline network cut --src fog --dst cloud scenarios/smart-surveillance
+  fogline report scenarios/smart-surveillance/20260102-030405";
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
@@ -27,6 +38,8 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// End a running experiment of the scenario and release everything it holds.
     Destroy(DestroyArgs),
+    /// Look at the network of a running experiment, and change it: set, cut, heal.
+    Network(NetworkArgs),
     /// Build the report of a run folder again.
     Report(ReportArgs),
 }
@@ -63,6 +76,48 @@ pub(crate) struct DeployArgs {
     /// Most that all hosts together may write to their disks (kept in memory), for example 4gib.
     #[arg(long, value_name = "SIZE", default_value = "4gib")]
     pub(crate) disk: units::Size,
+    /// How packets travel between hosts [default: tap, and packet where there is no TUN device].
+    #[arg(long, value_enum, value_name = "PATH")]
+    pub(crate) data_path: Option<DataPath>,
+    /// Threads of the network's emulator; more than one pays from four cores on.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) workers: u16,
+    /// The run is invalid if more than 1 % of packets leave later than this, for example 2ms [default: as in
+    /// network.yaml, else 1ms, or 5 % of a link's delay where that is more].
+    #[arg(long, value_name = "DELAY")]
+    pub(crate) late_max: Option<Delay>,
+    /// The run is invalid if devices drop more than this share of frames [default: as in network.yaml, else 0%].
+    #[arg(long, value_name = "PERCENT")]
+    pub(crate) drops_max: Option<Percent>,
+}
+
+impl DeployArgs {
+    /// The bounds in force: those of the network file, unless the command line has others.
+    pub(crate) fn bounds(&self, planned: &Bounds) -> Bounds {
+        Bounds { late: self.late_max.or(planned.late), drops: self.drops_max.unwrap_or(planned.drops) }
+    }
+}
+
+/// How packets travel between hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DataPath {
+    /// A TAP device per host, emulated in user space.
+    Tap,
+    /// A veth pair per host and packet sockets, emulated in user space; needs no TUN device.
+    Packet,
+    /// A veth pair per host and a bridge, emulated by the kernel's htb and netem, where it has them.
+    Kernel,
+}
+
+impl DataPath {
+    /// As it is written.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Tap => "tap",
+            Self::Packet => "packet",
+            Self::Kernel => "kernel",
+        }
+    }
 }
 
 /// Options of `plan`.

@@ -10,10 +10,13 @@ mod exit;
 mod interrupt;
 mod load;
 mod measure;
+mod network;
 mod plan;
 mod progress;
 mod report;
 mod run;
+mod table;
+mod timeline;
 mod verdict;
 
 use clap::Parser;
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Destroy(args) => destroy::run(&args),
+        Command::Network(args) => network::run(args),
         Command::Report(args) => report::run(&args),
     };
     exit.into()

@@ -3,6 +3,7 @@
 use crate::check::load_or_explain;
 use crate::cli::PlanArgs;
 use crate::exit::Exit;
+use crate::table::section;
 use fogline_plan::{Entry, Plan};
 use fogline_workflow::PlannedCommand;
 use serde_json::{Value, json};
@@ -134,21 +135,4 @@ fn command_rows(commands: &[PlannedCommand]) -> Vec<Vec<String>> {
             vec![first.phase.to_string(), where_to, first.module.clone(), first.rendered.replace('\n', " ")]
         })
         .collect()
-}
-
-fn section(text: &mut String, title: &str, headings: &[&str], rows: Vec<Vec<String>>) {
-    let widths: Vec<usize> = (0..headings.len())
-        .map(|column| {
-            let cells = rows.iter().map(|row| row[column].chars().count());
-            cells.chain([headings[column].len()]).max().unwrap_or(0)
-        })
-        .collect();
-    let line = |cells: &[String]| {
-        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        format!("  {}\n", padded.collect::<Vec<_>>().join("  ").trim_end())
-    };
-    text.push_str(&format!("{title} ({})\n", rows.len()));
-    text.push_str(&line(&headings.iter().map(|heading| (*heading).to_owned()).collect::<Vec<_>>()));
-    rows.iter().for_each(|row| text.push_str(&line(row)));
-    text.push('\n');
 }

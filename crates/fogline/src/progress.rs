@@ -175,8 +175,8 @@ fn phase_line(state: &State, phase: RunPhase, ok: bool, elapsed_s: f64, took_ms:
 fn change_line(change: &NetworkChanged) -> String {
     let ends = if change.turn == Turn::Ends { " is over" } else { "" };
     let plural = if change.links == 1 { "" } else { "s" };
-    let NetworkChanged { what, place, links, .. } = change;
-    format!("  network, by {}: {place}: {what}{ends} ({links} link{plural})", change.by.name())
+    let NetworkChanged { what, links, .. } = change;
+    format!("  network, by {}: {what}{ends} ({links} link{plural})", change.by.name())
 }
 
 fn verdict_words(verdict: Verdict) -> &'static str {

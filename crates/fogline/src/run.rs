@@ -1,17 +1,20 @@
 //! One run of an experiment: testbed, services, network, prepare, launch, wait, finalize, release.
 
-use crate::cli::DeployArgs;
-use crate::load::{Loaded, absolute};
+use crate::cli::{DataPath, DeployArgs};
+use crate::load::Loaded;
 use crate::measure::measure;
+use crate::network::{ControlSocket, Live};
 use crate::progress::Progress;
 use fogline_agent::AgentError;
 use fogline_journal::{
-    Clock, Event, HostUp, Journal, JournalError, Machine, Manifest, RunFolder, RunPhase, RunStarted,
-    RunnerLock, digest_files, write_json, write_services,
+    Clock, Event, HostUp, Journal, JournalError, LateBound, Machine, Manifest, NetworkPlan, NetworkRule,
+    NetworkVerdict, RunFolder, RunPhase, RunStarted, RunnerLock, ScheduledChange, digest_files, write_json,
+    write_services,
 };
 use fogline_plan::{Phase, Plan};
 use fogline_testbed::{LocalOptions, LocalTestbed, TestbedError};
 use fogline_workflow::{Cancel, Context, Workflow, WorkflowError};
+use link::Bounds;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -81,6 +84,7 @@ impl<'a> Run<'a> {
         let manifest = manifest(args, loaded, repeat, &clock)?;
         manifest.write(&folder)?;
         let plan = &loaded.plan;
+        network_plan(plan).write(&folder)?;
         journal.emit(Event::RunStarted(RunStarted {
             scenario: plan.scenario.clone(),
             folder: folder.root().display().to_string(),
@@ -125,8 +129,13 @@ impl<'a> Run<'a> {
             congestion: self.args.congestion.clone(),
             program_directories: program_directories(),
             data_limit: self.args.disk,
+            workers: usize::from(self.args.workers),
             ..LocalOptions::default()
         };
+        if let Some(path) = self.args.data_path.filter(|path| *path != DataPath::Tap) {
+            let message = format!("hosts cannot be joined by the data path {} yet: use tap", path.name());
+            return Err(TestbedError::Options(message).into());
+        }
         let testbed = LocalTestbed::deploy(self.plan, &options)?;
         let elapsed_ms = begin.elapsed().as_secs_f64() * 1e3;
         for host in &self.plan.hosts {
@@ -160,37 +169,72 @@ impl<'a> Run<'a> {
             measure(self.plan, agents, &self.folder, &self.journal)
                 .map_err(|error| Stop::Measure(error.to_string()))
         })?;
-        *probed = Some(testbed.network()?);
-        let play = |phase: Phase| {
-            self.phase(phase.into(), || Ok(workflow.run_phase(&self.plan.entries, phase).map(drop)?))
-        };
-        play(Phase::Prepare)?;
-        play(Phase::Launch)?;
-        self.phase(RunPhase::Run, || self.wait(&workflow))?;
-        play(Phase::Finalize)?;
+        let probes = probed.insert(testbed.network()?);
+        let (bounds, name) = (self.manifest.bounds, self.folder.name());
+        let live = Live::new(self.plan, testbed, bounds, probes.clone(), name, &self.journal);
+        self.with_changes(&live, || self.application(&workflow, &live))?;
+        self.play(&workflow, Phase::Finalize)?;
         workflow.check_jobs()?;
         Ok(())
     }
 
+    /// Does `work` while the network takes changes by hand.
+    fn with_changes(&self, live: &Live<'_>, work: impl FnOnce() -> Result<(), Stop>) -> Result<(), Stop> {
+        let socket = match ControlSocket::bind(&self.folder) {
+            Ok(socket) => socket,
+            Err(error) => {
+                let message = format!("the network cannot be changed by hand: {error}");
+                self.journal.emit(Event::Warning { message })?;
+                return work();
+            }
+        };
+        std::thread::scope(|scope| {
+            if let Err(error) = socket.serve(scope, live) {
+                let message = format!("the network cannot be changed by hand: {error}");
+                self.journal.emit(Event::Warning { message })?;
+            }
+            let done = work();
+            socket.close();
+            done
+        })
+    }
+
+    /// Prepare, launch, and the time that the application gets.
+    fn application(&self, workflow: &Workflow, live: &Live<'_>) -> Result<(), Stop> {
+        self.play(workflow, Phase::Prepare)?;
+        self.play(workflow, Phase::Launch)?;
+        live.launched()?;
+        self.phase(RunPhase::Run, || {
+            self.wait(workflow, live)?;
+            live.rest()
+        })
+    }
+
+    fn play(&self, workflow: &Workflow, phase: Phase) -> Result<(), Stop> {
+        self.phase(phase.into(), || Ok(workflow.run_phase(&self.plan.entries, phase).map(drop)?))
+    }
+
     /// Lets the application run for the asked time, as long as none of its jobs fails.
-    fn wait(&self, workflow: &Workflow) -> Result<(), Stop> {
+    fn wait(&self, workflow: &Workflow, live: &Live<'_>) -> Result<(), Stop> {
         let duration = Duration::from_secs(self.args.scenario.duration);
         let begin = Instant::now();
         while let Some(left) = duration.checked_sub(begin.elapsed()).filter(|left| !left.is_zero()) {
             self.progress.waiting(begin.elapsed().as_secs(), duration.as_secs());
-            self.cancel.wait(left.min(Duration::from_secs(1))).map_err(|_| Stop::Interrupted)?;
+            let change = live.tell()?.unwrap_or(Duration::MAX);
+            let pause = left.min(Duration::from_secs(1)).min(change);
+            self.cancel.wait(pause).map_err(|_| Stop::Interrupted)?;
             workflow.check_jobs()?;
         }
+        live.tell()?;
         Ok(())
     }
 
     /// Brings back what the hosts and the network have recorded, also after a failure.
     fn bring_back(&self, testbed: &LocalTestbed, probed: Option<&netem::Snapshot>) -> Result<(), Stop> {
         let network = testbed.network()?;
-        write_json(
-            &self.folder.network(),
-            &probed.map_or_else(|| network.clone(), |probed| network.since(probed)),
-        )?;
+        let network = probed.map_or_else(|| network.clone(), |probed| network.since(probed));
+        write_json(&self.folder.network(), &network)?;
+        network_verdict(&network, self.manifest.bounds).write(&self.folder)?;
         for (host, agent) in self.plan.hosts.iter().zip(testbed.agents()).filter(|(host, _)| host.monitored) {
             // A host whose sampling never began has nothing to bring back.
             if agent.stat(Path::new(SAMPLES))?.is_some() {
@@ -223,12 +267,11 @@ fn manifest(
     repeat: u32,
     clock: &Clock,
 ) -> Result<Manifest, JournalError> {
-    // A trace may lie outside of the scenario's folder.
-    let name = |path: &PathBuf| match path.strip_prefix(&args.scenario.scenario) {
-        Ok(below) => below.to_string_lossy().into_owned(),
-        Err(_) => absolute(path).to_string_lossy().into_owned(),
-    };
-    let names: Vec<String> = loaded.files.iter().map(name).collect();
+    let names: Vec<String> = loaded
+        .files
+        .iter()
+        .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
+        .collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     Ok(Manifest {
         format: Manifest::FORMAT,
@@ -240,10 +283,45 @@ fn manifest(
         seed: args.seed,
         duration_s: args.scenario.duration,
         congestion: args.congestion.clone(),
+        bounds: args.bounds(&loaded.plan.bounds),
+        data_path: args.data_path.map(|path| path.name().to_owned()),
+        workers: usize::from(args.workers),
         clock: "one machine, one clock: CLOCK_REALTIME stamps frames, records and arrivals".to_owned(),
         machine: Machine::read(),
         started: clock.rfc3339(),
         started_unix_ns: clock.unix_ns(),
         ..Manifest::default()
     })
+}
+
+/// The network as the run folder keeps it.
+fn network_plan(plan: &Plan) -> NetworkPlan {
+    let rule = |rule: &fogline_plan::Rule| NetworkRule {
+        name: rule.name.clone(),
+        source: rule.source.clone(),
+        destination: rule.destination.clone(),
+        mirrored: rule.mirrored,
+        profile: rule.profile,
+        share: rule.share,
+        congestion: rule.links.first().and_then(|link| plan.links[*link].congestion),
+        links: rule.links.clone(),
+    };
+    let change = |planned: &fogline_plan::PlannedChange| ScheduledChange {
+        label: planned.label.clone(),
+        schedule: planned.change.schedule,
+        links: planned.change.links.clone(),
+    };
+    NetworkPlan {
+        rules: plan.rules.iter().map(rule).collect(),
+        changes: plan.changes.iter().map(change).collect(),
+    }
+}
+
+/// Whether the network kept its word, by its own account.
+fn network_verdict(network: &netem::Snapshot, bounds: Bounds) -> NetworkVerdict {
+    let late = network
+        .by_delay
+        .iter()
+        .map(|group| LateBound { delay_ns: group.delay_ns, bound_ns: group.bound_ns(&bounds) });
+    NetworkVerdict { bounds, late: late.collect(), violations: network.violations(&bounds) }
 }

@@ -2,7 +2,7 @@
 
 use crate::exit::Exit;
 use crate::run::{Run, Stop};
-use fogline_journal::{Clock, Event, RunEnded, RunFolder, RunPhase, Verdict};
+use fogline_journal::{Clock, Event, RunEnded, RunPhase, Verdict};
 use fogline_report::{Evaluation, ReportError};
 use fogline_testbed::TestbedError;
 
@@ -28,7 +28,6 @@ pub(crate) fn conclude(mut run: Run<'_>, outcome: Result<(), Stop>) -> Exit {
     run.manifest.verdict = Some(verdict_of(exit));
     run.manifest.exit_code = Some(exit.number());
     run.manifest.reasons.clone_from(&reasons);
-    run.manifest.facts.insert("warnings".to_owned(), network_doubts(&run.folder).into());
     let written = write(&run, evaluation.as_ref().ok());
     let ended = RunEnded { verdict: verdict_of(exit), exit_code: exit.number(), reasons };
     let told = run.journal.emit(Event::RunEnded(ended));
@@ -46,13 +45,6 @@ pub(crate) fn conclude(mut run: Run<'_>, outcome: Result<(), Stop>) -> Exit {
 fn write(run: &Run<'_>, evaluation: Option<&Evaluation>) -> Result<(), ReportError> {
     run.manifest.write(&run.folder)?;
     evaluation.map_or(Ok(()), |evaluation| evaluation.write(&run.folder, &run.manifest))
-}
-
-/// What the emulator says against itself; warnings, since a late packet here and there does not void a run.
-fn network_doubts(folder: &RunFolder) -> Vec<String> {
-    let snapshot = std::fs::read(folder.network()).ok();
-    let snapshot = snapshot.and_then(|bytes| serde_json::from_slice::<netem::Snapshot>(&bytes).ok());
-    snapshot.map(|snapshot| snapshot.violations(&link::Bounds::default())).unwrap_or_default()
 }
 
 const fn exit_of(stop: &Stop) -> Exit {

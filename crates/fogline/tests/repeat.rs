@@ -4,7 +4,7 @@ mod support;
 
 use serde_json::Value;
 use std::process::Command;
-use support::{FOGLINE, no_testbed, run_folders};
+use support::{FOGLINE, LENIENT, no_testbed, run_folders};
 
 #[test]
 fn one_repetition_makes_two_runs_that_know_their_number() {
@@ -19,7 +19,12 @@ fn one_repetition_makes_two_runs_that_know_their_number() {
     std::fs::write(folder.path().join("layers_services.yaml"), layers).expect("layers");
     std::fs::write(folder.path().join("workflow.yaml"), workflow).expect("workflow");
     let mut command = Command::new(FOGLINE);
-    let output = command.arg("deploy").arg(folder.path()).args(["--duration", "1", "--repeat", "1"]).output();
+    let output = command
+        .arg("deploy")
+        .arg(folder.path())
+        .args(["--duration", "1", "--repeat", "1"])
+        .args(LENIENT)
+        .output();
     let output = output.expect("fogline runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let runs = run_folders(folder.path());

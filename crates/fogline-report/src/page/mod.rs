@@ -75,11 +75,6 @@ fn verdict(evaluation: &Evaluation, manifest: &Manifest) -> String {
             html.push_str(&format!("<p>{}.</p>", escape(&line)));
         }
     }
-    let warnings =
-        manifest.facts.get("warnings").and_then(|value| value.as_array()).cloned().unwrap_or_default();
-    for warning in warnings.iter().filter_map(|warning| warning.as_str()) {
-        html.push_str(&format!("<p>Look before you trust: {}.</p>", escape(warning)));
-    }
     html.push_str("</div>");
     html
 }

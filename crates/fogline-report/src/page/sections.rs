@@ -267,7 +267,7 @@ pub(super) fn provenance(manifest: &Manifest) -> String {
     for file in &manifest.scenario_files {
         row(&file.name, format!("sha256 {}", file.sha256));
     }
-    for (name, value) in manifest.facts.iter().filter(|(name, _)| *name != "warnings") {
+    for (name, value) in &manifest.facts {
         row(name, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     }
     format!("<h2>Provenance</h2>{}", table.finish())

@@ -1,0 +1,199 @@
+//! The command line of `fogline network`.
+
+use super::protocol::{Place, Request};
+use clap::{ArgGroup, Args, Subcommand};
+use link::{LossModel, Patch};
+use std::path::PathBuf;
+use units::{Delay, Percent, Rate};
+
+/// Options of `network`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct NetworkArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) action: Action,
+}
+
+const EXAMPLES: &str = "\
+Changes hold until they are healed, at the latest until the run phase ends. They go on top of what the rules and the
+changes of network.yaml say, and each is written into the run folder.
+
+Examples:
+  fogline network show                                       rules, what their links do now, and their packets
+  fogline network set --src fog --dst edge --loss 20%        loses a fifth of what fog hosts send to edge hosts
+  fogline network set --src cloud --dst fog --symmetric --delay 200ms --rate 5mbit
+  fogline network cut --src fog --dst cloud --symmetric      a partition between fog and cloud
+  fogline network cut --host fog.gateway.*.2                 one host loses all of its links
+  fogline network heal --src fog --dst edge                  forgets what was set there
+  fogline network heal                                       forgets all that was set by hand";
+
+/// What can be done to a running network.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Action {
+    /// Show the rules as asked, what their links do now, and their packets.
+    Show {
+        /// Show each link by itself.
+        #[arg(long)]
+        links: bool,
+        /// The run.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Give links another delay, rate, loss, ...; what is not named stays.
+    Set {
+        /// Which links.
+        #[command(flatten)]
+        pairs: Pairs,
+        /// What is to be different.
+        #[command(flatten)]
+        values: Values,
+        /// The run.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Let nothing pass between hosts, or from and to a host.
+    Cut {
+        /// Which links.
+        #[command(flatten)]
+        place: CutPlace,
+        /// The run.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Forget what was set by hand: everywhere, or on the links selected.
+    Heal {
+        /// Which links.
+        #[command(flatten)]
+        place: HealPlace,
+        /// The run.
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+/// Which run, and how to answer.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Target {
+    /// Folder of the scenario whose experiment is running, or a run folder.
+    #[arg(value_name = "SCENARIO_DIR|RUN_DIR", env = "FOGLINE_SCENARIO_DIR", default_value = ".")]
+    pub(crate) folder: PathBuf,
+    /// Answer in JSON, for scripts.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Links from hosts to hosts.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Pairs {
+    /// Sending hosts: a selector as in network.yaml.
+    #[arg(long, value_name = "SELECTOR")]
+    src: String,
+    /// Receiving hosts: a selector as in network.yaml.
+    #[arg(long, value_name = "SELECTOR")]
+    dst: String,
+    /// The way back too.
+    #[arg(long)]
+    symmetric: bool,
+}
+
+/// Links to be cut.
+#[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("where").args(["src", "host"]).required(true))]
+pub(crate) struct CutPlace {
+    /// Sending hosts: a selector as in network.yaml.
+    #[arg(long, value_name = "SELECTOR", requires = "dst")]
+    src: Option<String>,
+    /// Receiving hosts: a selector as in network.yaml.
+    #[arg(long, value_name = "SELECTOR", requires = "src")]
+    dst: Option<String>,
+    /// The way back too.
+    #[arg(long, requires = "src")]
+    symmetric: bool,
+    /// Hosts that lose all of their links: a selector as in network.yaml.
+    #[arg(long, value_name = "SELECTOR", conflicts_with_all = ["src", "dst", "symmetric"])]
+    host: Option<String>,
+}
+
+/// Links to be healed; all that were changed by hand when none are selected.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct HealPlace {
+    /// Sending hosts: a selector as in network.yaml.
+    #[arg(long, value_name = "SELECTOR", requires = "dst")]
+    src: Option<String>,
+    /// Receiving hosts: a selector as in network.yaml.
+    #[arg(long, value_name = "SELECTOR", requires = "src")]
+    dst: Option<String>,
+    /// The way back too.
+    #[arg(long, requires = "src")]
+    symmetric: bool,
+    /// Hosts all of whose links are meant: a selector as in network.yaml.
+    #[arg(long, value_name = "SELECTOR", conflicts_with_all = ["src", "dst", "symmetric"])]
+    host: Option<String>,
+}
+
+/// Other values for properties of links.
+#[derive(Clone, Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct Values {
+    /// One-way delay, for example 200ms.
+    #[arg(long)]
+    delay: Option<Delay>,
+    /// Rate, for example 5mbit.
+    #[arg(long)]
+    rate: Option<Rate>,
+    /// Share of packets that are lost, for example 20%.
+    #[arg(long, value_name = "PERCENT")]
+    loss: Option<Percent>,
+    /// Share of packets that are delivered twice, for example 1%.
+    #[arg(long, value_name = "PERCENT")]
+    duplicate: Option<Percent>,
+    /// Share of packets of which a bit is flipped, for example 0.1%.
+    #[arg(long, value_name = "PERCENT")]
+    corrupt: Option<Percent>,
+    /// Share of packets that pass without delay, for example 5%.
+    #[arg(long, value_name = "PERCENT")]
+    reorder: Option<Percent>,
+}
+
+impl Action {
+    /// The run, how to answer, and what to ask of it.
+    pub(crate) fn request(self) -> (Target, Request) {
+        match self {
+            Self::Show { links, target } => (target, Request::Show { links }),
+            Self::Set { pairs: Pairs { src, dst, symmetric }, values, target } => {
+                let place = Place::Pairs { src, dst, symmetric };
+                (target, Request::Set { place, patch: values.patch() })
+            }
+            Self::Cut { place: CutPlace { src, dst, symmetric, host }, target } => {
+                let patch = Patch { cut: Some(true), ..Patch::default() };
+                (target, Request::Set { place: place(src, dst, symmetric, host), patch })
+            }
+            Self::Heal { place: HealPlace { src, dst, symmetric, host }, target } => {
+                (target, Request::Heal { place: place(src, dst, symmetric, host) })
+            }
+        }
+    }
+}
+
+fn place(src: Option<String>, dst: Option<String>, symmetric: bool, host: Option<String>) -> Place {
+    match (host, src, dst) {
+        (Some(host), ..) => Place::Host(host),
+        (None, Some(src), Some(dst)) => Place::Pairs { src, dst, symmetric },
+        (None, ..) => Place::Everywhere,
+    }
+}
+
+impl Values {
+    fn patch(&self) -> Patch {
+        Patch {
+            delay: self.delay,
+            rate: self.rate,
+            loss: self.loss.map(LossModel::Independent),
+            duplicate: self.duplicate,
+            corrupt: self.corrupt,
+            reorder: self.reorder,
+            ..Patch::default()
+        }
+    }
+}

@@ -4,9 +4,10 @@ use crate::cycle::{Depends, report_cycles};
 use crate::lookup::look_up;
 use crate::selector::Directory;
 use crate::{Binding, Entry, EntryHost, HostId, Service, Variables};
-use fogline_scenario::{ArrayInfo, Dependency, Findings, Grouping, WorkflowEntry};
+use fogline_scenario::{ArrayInfo, Dependency, Findings, Grouping, Spanned, WorkflowEntry};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use units::Rate;
 
 /// Variables that the runner or the template language sets itself.
 const RESERVED: [&str; 14] = [
@@ -26,13 +27,21 @@ const RESERVED: [&str; 14] = [
     "optimization_config",
 ];
 
+/// What one flow between hosts of a binding offers (`sends:`).
+pub(crate) struct Offer {
+    pub(crate) sends: Spanned<Rate>,
+    /// Sending and receiving host of each flow.
+    pub(crate) flows: Vec<(HostId, HostId)>,
+}
+
 /// Binds all entries; reports what cannot be bound. Entries with errors are left out.
 pub(crate) fn bind(
     entries: &[WorkflowEntry],
     directory: Directory<'_>,
     findings: &mut Findings,
-) -> Vec<Entry> {
+) -> (Vec<Entry>, Vec<Offer>) {
     let mut bound = Vec::new();
+    let mut offers = Vec::new();
     let mut graph = Vec::new();
     for written in entries {
         let selected = look_up(&written.hosts, "hosts", directory, findings);
@@ -46,7 +55,11 @@ pub(crate) fn bind(
                 continue;
             }
             targets.push((dependency.place.clone(), services.clone()));
+            let before = hosts.first().map_or(0, |host| host.bindings.len());
             apply(dependency, &services, &mut hosts, directory, findings);
+            if let Some(sends) = &dependency.sends {
+                offers.push(Offer { sends: sends.clone(), flows: flows(&hosts, before, directory) });
+            }
         }
         for (name, value) in &written.vars {
             for host in &mut hosts {
@@ -58,7 +71,16 @@ pub(crate) fn bind(
         bound.push(Entry { label, place, hosts, phases: written.phases.clone() });
     }
     report_cycles(&graph, findings);
-    bound
+    (bound, offers)
+}
+
+/// From each host to the hosts of what it is bound to, its first `skipped` bindings left out.
+fn flows(hosts: &[EntryHost], skipped: usize, directory: Directory<'_>) -> Vec<(HostId, HostId)> {
+    let of = |host: &EntryHost| -> Vec<(HostId, HostId)> {
+        let services = host.bindings.iter().skip(skipped).flat_map(|binding| &binding.services);
+        services.map(|service| (host.host, directory.services[*service].host)).collect()
+    };
+    hosts.iter().flat_map(of).filter(|(from, to)| from != to).collect()
 }
 
 fn new_host(service: usize, directory: Directory<'_>) -> EntryHost {

@@ -12,8 +12,9 @@
 mod bind;
 mod cycle;
 mod deploy;
+pub mod estimate;
 mod expand;
-mod links;
+mod lint;
 mod lookup;
 mod name;
 mod network;

@@ -1,5 +1,6 @@
 //! Looking selectors up, with what to say when they match nothing.
 
+use crate::HostId;
 use crate::selector::{Directory, Selector, without_machine};
 use fogline_scenario::{Findings, Spanned, nearest};
 use std::collections::BTreeSet;
@@ -34,6 +35,20 @@ pub(crate) fn look_up(
         }
     }
     selection.services
+}
+
+/// The hosts that `selector` selects: as in the files, or by their own names.
+pub(crate) fn hosts_named(selector: &str, directory: Directory<'_>) -> Result<Vec<HostId>, String> {
+    let plain = selector.trim().to_lowercase();
+    if let Some(host) = directory.hosts.iter().position(|host| host.name == plain) {
+        return Ok(vec![HostId(host)]);
+    }
+    let selection = Selector::parse(selector)?.select(Directory { by_host: true, ..directory });
+    let missing = selection.unmatched.first().map(String::as_str);
+    if let Some(missing) = missing.or(selection.services.is_empty().then_some(selector)) {
+        return Err(format!("`{missing}` selects no host; {}", known(missing, directory)));
+    }
+    Ok(selection.services.into_iter().map(|service| directory.services[service].host).collect())
 }
 
 /// The nearest name or, when none is near, the names there are.

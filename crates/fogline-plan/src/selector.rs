@@ -7,7 +7,8 @@
 //!
 //! - a role (layer name, service name, `1_2`, the scenario's own): every service on every host with that role;
 //! - a service's key, `cloud.kafka.2.leader.1`;
-//! - if no role and no key matches, a key without its machine number, as old scenarios write it.
+//! - if no role and no key matches, a key without its machine number, as old scenarios write it;
+//! - by hand on a running experiment also, if nothing else matches, a host's name.
 //!
 //! The result is in registration order with one service per host, the first one registered.
 
@@ -20,6 +21,8 @@ use std::collections::BTreeSet;
 pub(crate) struct Directory<'a> {
     pub(crate) hosts: &'a [Host],
     pub(crate) services: &'a [Service],
+    /// Whether what matches nothing else may be a host's name.
+    pub(crate) by_host: bool,
 }
 
 /// A parsed selector.
@@ -167,8 +170,12 @@ impl Pattern {
         };
         let mut found: Vec<usize> = all.clone().filter(by_name).collect();
         if found.is_empty() {
-            found =
-                all.filter(|index| self.matches(without_machine(&directory.services[*index].key))).collect();
+            let short = |index: &usize| self.matches(without_machine(&directory.services[*index].key));
+            found = all.clone().filter(short).collect();
+        }
+        if found.is_empty() && directory.by_host {
+            let name = |index: &usize| &directory.hosts[directory.services[*index].host.0].name;
+            found = all.filter(|index| self.matches(name(index))).collect();
         }
         match self.subscript {
             None => found,

@@ -16,6 +16,8 @@ pub struct Options {
     pub scenario: String,
     /// Engines by service name (compared without case), over the files' `engine:` and the definitions' defaults.
     pub engines: BTreeMap<String, String>,
+    /// The run's TCP congestion control, which rules may replace; cubic when absent. Only warnings use it.
+    pub congestion: Option<Congestion>,
 }
 
 /// The index of a host in [`Plan::hosts`].
@@ -36,9 +38,10 @@ pub struct Plan {
     pub deployments: Vec<Entry>,
     /// The network rules as asked, each with the ordered pairs it covers.
     pub rules: Vec<Rule>,
-    /// One link per ordered pair of hosts that a rule covers; at most one per pair.
+    /// One link per ordered pair of hosts that a rule covers or a change names; at most one per pair, those of rules
+    /// first. All other pairs are unshaped.
     pub links: Vec<Link>,
-    /// What changes the links over time, in file order.
+    /// What changes the links over time: what rules hold, in file order, then what stands beside them.
     pub changes: Vec<PlannedChange>,
     /// How well the emulation must keep its word.
     pub bounds: Bounds,
@@ -146,6 +149,10 @@ pub struct Rule {
     pub profile: Profile,
     /// Who shares its rate.
     pub share: Share,
+    /// TCP congestion control of what its sources send to its destinations, where it is not the run's.
+    pub congestion: Option<Congestion>,
+    /// Seed of its links' randomness, where it is not the run's.
+    pub seed: Option<u64>,
     /// The ordered pairs that it covers, as indices into [`Plan::links`].
     pub links: Vec<usize>,
 }
@@ -177,7 +184,7 @@ impl Link {
 /// Something that changes links while the experiment runs.
 #[derive(Clone, Debug)]
 pub struct PlannedChange {
-    /// What the user will recognise it by: `fog-edge: cut`, `fog-edge: loss 20%`.
+    /// What the user will recognise it by: `fog-edge: cut`, `fog -> edge: loss 20%`.
     pub label: String,
     /// Where it stands.
     pub place: Place,

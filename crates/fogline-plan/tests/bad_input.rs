@@ -4,11 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use fogline_plan::{Options, plan};
-use fogline_scenario::{Diagnostic, Severity, Source, Sources, parse};
+use fogline_scenario::{Diagnostic, Severity, Source, Sources, TraceFile, parse, traces_named};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-/// Folders from this number on are wrong only once their templates are rendered.
-const RENDERED_FROM: u32 = 60;
+/// Folders of these numbers are wrong only once their templates are rendered.
+const RENDERED: RangeInclusive<u32> = 60..=71;
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap()
@@ -21,14 +22,21 @@ fn source(folder: &Path, name: &str, shipped: &str) -> Source {
     Source::new(name, std::fs::read_to_string(path).unwrap())
 }
 
+fn trace(folder: &Path, name: String) -> TraceFile {
+    let text = std::fs::read_to_string(folder.join(&name)).map_err(|_| "there is no such file".to_owned());
+    TraceFile { source: text.map(|text| Source::new(name.clone(), text)), name }
+}
+
 fn findings(folder: &Path) -> Vec<Diagnostic> {
     let scenario = "scenarios/smart-surveillance";
     let services = ["Default", "Flink", "Kafka", "Mosquitto"];
+    let network = source(folder, "network.yaml", scenario);
     let sources = Sources {
         layers: source(folder, "layers_services.yaml", scenario),
-        network: Some(source(folder, "network.yaml", scenario)),
         workflow: Some(source(folder, "workflow.yaml", scenario)),
         services: services.map(|name| source(folder, &format!("services/{name}.yaml"), ".")).into(),
+        traces: traces_named(&network).into_iter().map(|name| trace(folder, name)).collect(),
+        network: Some(network),
     };
     let (scenario, mut findings) = parse(&sources);
     let broken = findings.iter().any(|finding| finding.severity == Severity::Error);
@@ -48,7 +56,10 @@ fn folders() -> Vec<(u32, PathBuf)> {
         std::fs::read_dir(bad).unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.retain(|path| path.is_dir());
     folders.sort();
-    let number = |path: &Path| path.file_name().unwrap().to_str().unwrap()[..2].parse().unwrap();
+    let number = |path: &Path| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        name.split('-').next().unwrap().parse().unwrap()
+    };
     folders.into_iter().map(|path| (number(&path), path)).collect()
 }
 
@@ -60,8 +71,10 @@ fn every_bad_input_is_explained() {
         let findings = findings(&folder);
         let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
         let name = folder.file_name().unwrap().to_str().unwrap();
-        if number >= RENDERED_FROM {
-            assert_eq!(findings, [], "{name} is fine until it is rendered");
+        if RENDERED.contains(&number) {
+            // The shipped network has rules that such short workflows do not use.
+            let own = findings.iter().filter(|finding| folder.join(&*finding.place.file).exists());
+            assert_eq!(own.count() + errors, 0, "{name} is fine until it is rendered: {findings:?}");
             continue;
         }
         count += 1;

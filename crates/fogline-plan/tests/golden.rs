@@ -47,6 +47,7 @@ fn planned(layers: &str, network: &str, workflow: &str) -> (Option<Plan>, Vec<Di
         network: Some(Source::new("network.yaml", network)),
         workflow: Some(Source::new("workflow.yaml", workflow)),
         services: vec![Source::new("Flink.yaml", FLINK), Source::new("Kafka.yaml", KAFKA)],
+        traces: Vec::new(),
     };
     let (scenario, findings) = parse(&sources);
     let Some(scenario) = scenario else { panic!("{findings:?}") };

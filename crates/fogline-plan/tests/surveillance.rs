@@ -29,6 +29,7 @@ fn surveillance(workflow: Option<&str>) -> Plan {
             None => source(&format!("{folder}/workflow.yaml")),
         }),
         services: services(),
+        traces: Vec::new(),
     };
     let (scenario, findings) = parse(&sources);
     assert_eq!(findings, [], "nothing to report about the shipped scenario");

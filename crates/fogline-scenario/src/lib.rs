@@ -7,7 +7,8 @@
 //!
 //! The formats are E2Clab's (<https://e2clab.gitlabpages.inria.fr/e2clab/>), in both its dialects: `depends_on` as a
 //! map or a list, `environment: {name: g5k}` or one block per provider. `local: {}` is our own provider. Tasks are
-//! Ansible's, with the modules and keywords that are listed when another one is refused.
+//! Ansible's, with the modules and keywords that are listed when another one is refused. The network file's own keys
+//! beyond E2Clab's are described by [`schema::NETWORK`].
 
 mod catalogue;
 mod definition;
@@ -21,6 +22,8 @@ mod network;
 mod parse;
 mod place;
 mod scenario;
+pub mod schema;
+mod shaping;
 mod task;
 mod tasks;
 mod workflow;
@@ -30,12 +33,14 @@ mod yaml;
 pub use definition::{Definition, Engine, EnvDefault, Placement, Role};
 pub use findings::Findings;
 pub use nearest::{hint, nearest};
+pub use network::{TraceFile, patch, traces_named};
 pub use parse::parse;
 pub use place::{Diagnostic, Place, Severity, Spanned};
 pub use scenario::{
-    ArrayInfo, Dependency, Environment, Grouping, Layer, MonitoringRequest, NetworkRule, Phase, Provider,
-    Scenario, ServiceRequest, WorkflowEntry,
+    ArrayInfo, Dependency, Environment, Grouping, Layer, MonitoringRequest, Phase, Provider, Scenario,
+    ServiceRequest, WorkflowEntry,
 };
+pub use shaping::{Effect, LinkValues, NetworkChange, NetworkRule, Target};
 pub use task::{Job, Task, Until};
 pub use workflow_env::{Configuration, configurations};
 
@@ -66,4 +71,6 @@ pub struct Sources {
     pub workflow: Option<Source>,
     /// Service definitions, `services/*.yaml`.
     pub services: Vec<Source>,
+    /// The trace files that the network file names ([`traces_named`] tells which).
+    pub traces: Vec<TraceFile>,
 }

@@ -1,7 +1,8 @@
 //! All texts to one scenario.
 
 use crate::findings::Findings;
-use crate::{Definition, Diagnostic, NetworkRule, Place, Scenario, Source, Sources, WorkflowEntry};
+use crate::network::NetworkFile;
+use crate::{Definition, Diagnostic, Place, Scenario, Source, Sources, TraceFile, WorkflowEntry};
 use crate::{definitions, layers, network, workflow, yaml};
 use std::sync::Arc;
 
@@ -20,7 +21,8 @@ pub fn parse(sources: &Sources) -> (Option<Scenario>, Vec<Diagnostic>) {
         }
         Tree::Refused => None,
     };
-    let rules = sources.network.as_ref().map_or_else(Vec::new, |source| rules(source, &mut findings));
+    let network = sources.network.as_ref().map(|source| network(source, &sources.traces, &mut findings));
+    let network = network.unwrap_or_default();
     let entries = sources.workflow.as_ref().map_or_else(Vec::new, |source| entries(source, &mut findings));
     let definitions = definitions(&sources.services, &mut findings);
     let complete = layers.filter(|_| !findings.any_error());
@@ -28,7 +30,9 @@ pub fn parse(sources: &Sources) -> (Option<Scenario>, Vec<Diagnostic>) {
         environment: layers.environment,
         monitoring: layers.monitoring,
         layers: layers.layers,
-        rules,
+        rules: network.rules,
+        changes: network.changes,
+        bounds: network.bounds,
         entries,
         definitions,
     });
@@ -50,10 +54,10 @@ pub(crate) fn tree(source: &Source, findings: &mut Findings) -> Tree {
     }
 }
 
-fn rules(source: &Source, findings: &mut Findings) -> Vec<NetworkRule> {
+fn network(source: &Source, traces: &[TraceFile], findings: &mut Findings) -> NetworkFile {
     match tree(source, findings) {
-        Tree::Node(root) => network::read(&root, findings),
-        Tree::Empty(_) | Tree::Refused => Vec::new(),
+        Tree::Node(root) => network::read(&root, traces, findings),
+        Tree::Empty(_) | Tree::Refused => NetworkFile::default(),
     }
 }
 

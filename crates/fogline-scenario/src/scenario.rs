@@ -1,9 +1,10 @@
 //! What the user wrote, typed, every value with its place.
 
-use crate::{Definition, Place, Spanned, Task};
+use crate::{Definition, NetworkChange, NetworkRule, Place, Spanned, Task};
+use link::Bounds;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use units::{Delay, Percent, Rate};
+use units::Rate;
 
 /// The three documents of an experiment and the service definitions it may use.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +17,10 @@ pub struct Scenario {
     pub layers: Vec<Layer>,
     /// `networks:` in file order.
     pub rules: Vec<NetworkRule>,
+    /// `changes:` beside `networks:`, in file order; their target is never [`Target::Rule`](crate::Target::Rule).
+    pub changes: Vec<NetworkChange>,
+    /// `bounds:` of the network file.
+    pub bounds: Bounds,
     /// The workflow in file order.
     pub entries: Vec<WorkflowEntry>,
     /// Service definitions, in the order in which they were given.
@@ -81,25 +86,6 @@ pub struct ServiceRequest {
     pub metadata: Vec<(String, Spanned<Value>)>,
 }
 
-/// One rule of `networks:`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NetworkRule {
-    /// Where it begins.
-    pub place: Place,
-    /// `src:`, a selector.
-    pub source: Spanned<String>,
-    /// `dst:`, a selector.
-    pub destination: Spanned<String>,
-    /// `delay:`, one way.
-    pub delay: Option<Spanned<Delay>>,
-    /// `rate:` per ordered pair of hosts.
-    pub rate: Option<Spanned<Rate>>,
-    /// `loss:`, one way.
-    pub loss: Option<Spanned<Percent>>,
-    /// `symmetric:`: whether the mirrored rule holds too.
-    pub symmetric: bool,
-}
-
 /// The phases of a workflow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
@@ -151,6 +137,8 @@ pub struct Dependency {
     pub grouping: Grouping,
     /// `prefix:`: the variable that takes the service.
     pub prefix: Spanned<String>,
+    /// `sends:`: what one flow from a host of the entry to its service offers. Not E2Clab's; only warnings use it.
+    pub sends: Option<Spanned<Rate>>,
 }
 
 /// How the hosts of an entry are bound to the services they depend on.

@@ -1,6 +1,6 @@
 //! `workflow.yaml`.
 
-use crate::fields::{Fields, boolean, choice, identifier, list, text};
+use crate::fields::{Fields, boolean, choice, identifier, list, measured, text};
 use crate::findings::Findings;
 use crate::nearest::hint;
 use crate::tasks::{environment, tasks, vars};
@@ -109,7 +109,7 @@ fn dependencies(node: &Node, findings: &mut Findings) -> Vec<Dependency> {
 }
 
 fn dependency(node: &Node, findings: &mut Findings) -> Option<Dependency> {
-    let known = ["service_selector", "grouping", "prefix", "array_info"];
+    let known = ["service_selector", "grouping", "prefix", "array_info", "sends"];
     let fields = Fields::closed(node, "`depends_on`", &known, findings)?;
     let selector = fields.required("service_selector", "cloud.kafka.*.leader", findings);
     let selector = selector.and_then(|node| text(node, "`service_selector`", findings));
@@ -120,7 +120,9 @@ fn dependency(node: &Node, findings: &mut Findings) -> Option<Dependency> {
         None => Some(Grouping::RoundRobin),
         Some(node) => grouping(node, &fields, findings),
     };
-    Some(Dependency { place: node.place.clone(), selector: selector?, grouping: grouping?, prefix: prefix? })
+    let sends = fields.get("sends").and_then(|node| measured(node, "`sends`", findings));
+    let place = node.place.clone();
+    Some(Dependency { place, selector: selector?, grouping: grouping?, prefix: prefix?, sends })
 }
 
 fn grouping(node: &Node, fields: &Fields<'_>, findings: &mut Findings) -> Option<Grouping> {

@@ -13,6 +13,7 @@ fn sources(layers: &str, network: &str, workflow: &str) -> Sources {
         network: Some(Source::new("network.yaml", network)),
         workflow: Some(Source::new("workflow.yaml", workflow)),
         services: Vec::new(),
+        traces: Vec::new(),
     }
 }
 
@@ -94,7 +95,7 @@ layers:
     assert_eq!(block, "layers_services.yaml:9:13", "a block text stands where its first line begins");
     assert_eq!(service.env[1].1.place.to_string(), "layers_services.yaml:12:14", "columns count characters");
     assert_eq!(service.metadata[0].0, "port_map");
-    assert_eq!(scenario.rules[0].delay.as_ref().unwrap().place.to_string(), "network.yaml:2:29");
+    assert_eq!(scenario.rules[0].values.delay.as_ref().unwrap().place.to_string(), "network.yaml:2:29");
 }
 
 #[test]

@@ -16,6 +16,7 @@ fn sources(layers: &str, network: &str, workflow: &str, service: &str) -> Source
         network: Some(Source::new("network.yaml", network)),
         workflow: Some(Source::new("workflow.yaml", workflow)),
         services: vec![Source::new("services/Kafka.yaml", service)],
+        traces: Vec::new(),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use crate::cli::ScenarioArgs;
 use fogline_plan::Plan;
-use fogline_scenario::{Diagnostic, Severity, Source, Sources};
+use fogline_scenario::{Diagnostic, Severity, Source, Sources, TraceFile};
 use fogline_workflow::Context;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// The service definitions that come with the program. A scenario's own `services/*.yaml` go before them.
@@ -15,13 +15,16 @@ const DEFINITIONS: [(&str, &str); 4] = [
     ("services/Mosquitto.yaml", include_str!("../../../services/Mosquitto.yaml")),
 ];
 
+/// Largest trace file that is read: a day of a link that delivers a packet each millisecond takes 0.8 GB, an hour 32 MB.
+const TRACE_MAX: u64 = 64 << 20;
+
 /// A scenario that can run.
 pub(crate) struct Loaded {
     /// The plan.
     pub(crate) plan: Plan,
     /// What templates may ask for, all but the output folder.
     pub(crate) context: Context,
-    /// The three documents as read, for the manifest's checksums.
+    /// The three documents and the traces as read, for the manifest's checksums.
     pub(crate) files: Vec<PathBuf>,
     /// Findings that do not stop the run.
     pub(crate) warnings: Vec<Diagnostic>,
@@ -44,11 +47,14 @@ pub(crate) fn load(args: &ScenarioArgs) -> Result<Loaded, LoadError> {
     let layers_path = folder.join("layers_services.yaml");
     let optional = ["network.yaml", "workflow.yaml"].map(|name| folder.join(name));
     let [network, workflow] = &optional;
+    let network = read_if_there(network)?;
+    let traces = network.as_ref().map_or_else(Vec::new, |network| traces(network, args));
     let sources = Sources {
         layers: read(&layers_path)?,
-        network: read_if_there(network)?,
+        network,
         workflow: read_if_there(workflow)?,
         services: definitions(folder)?,
+        traces: traces.iter().map(|(trace, _)| trace.clone()).collect(),
     };
     let (scenario, mut findings) = fogline_scenario::parse(&sources);
     let name = absolute(folder)
@@ -62,6 +68,7 @@ pub(crate) fn load(args: &ScenarioArgs) -> Result<Loaded, LoadError> {
     });
     let context = context(args);
     if let Some(plan) = &plan {
+        findings.extend(plan.changes_after(units::Delay::from_millis(args.duration.saturating_mul(1000))));
         findings.extend(fogline_workflow::check(plan, &context));
     }
     findings.sort_by(|a, b| a.place.cmp(&b.place).then_with(|| a.message.cmp(&b.message)));
@@ -69,11 +76,40 @@ pub(crate) fn load(args: &ScenarioArgs) -> Result<Loaded, LoadError> {
     let broken = findings.iter().any(|finding| finding.severity == Severity::Error);
     match plan {
         Some(plan) if !broken => {
-            let files = [layers_path].into_iter().chain(optional).filter(|path| path.is_file()).collect();
+            let traces = traces.into_iter().filter_map(|(_, path)| path);
+            let files = [layers_path].into_iter().chain(optional).chain(traces);
+            let files = files.filter(|path| path.is_file()).collect();
             Ok(Loaded { plan, context, files, warnings: findings })
         }
         _ => Err(LoadError::Invalid(findings)),
     }
+}
+
+/// The trace files that the network file names, from the artifacts folder or else the scenario's, and where each was
+/// found.
+fn traces(network: &Source, args: &ScenarioArgs) -> Vec<(TraceFile, Option<PathBuf>)> {
+    let artifacts = args.artifacts.clone().unwrap_or_else(|| args.scenario.join("artifacts"));
+    let find = |name: String| {
+        let places = [artifacts.join(&name), args.scenario.join(&name)];
+        let path = places.iter().find(|path| path.is_file());
+        let source = match path {
+            None => Err("there is no such file".to_owned()),
+            Some(path) => bounded(path).map(|text| Source::new(path.to_string_lossy(), text)),
+        };
+        (TraceFile { name, source }, path.cloned())
+    };
+    fogline_scenario::traces_named(network).into_iter().map(find).collect()
+}
+
+/// The text of a file that is not too large to be held; why there is none.
+fn bounded(path: &Path) -> Result<String, String> {
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let mut text = String::new();
+    file.take(TRACE_MAX + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    if text.len() as u64 > TRACE_MAX {
+        return Err(format!("it is larger than {}", units::Size::from_bytes(TRACE_MAX)));
+    }
+    Ok(text)
 }
 
 /// What templates may ask for before there is a run folder: the output folder is named as if it were there.

@@ -1,7 +1,7 @@
 //! One run of an experiment: testbed, services, network, prepare, launch, wait, finalize, release.
 
 use crate::cli::{DataPath, DeployArgs};
-use crate::load::Loaded;
+use crate::load::{Loaded, absolute};
 use crate::measure::measure;
 use crate::network::{ControlSocket, Live};
 use crate::progress::Progress;
@@ -267,11 +267,12 @@ fn manifest(
     repeat: u32,
     clock: &Clock,
 ) -> Result<Manifest, JournalError> {
-    let names: Vec<String> = loaded
-        .files
-        .iter()
-        .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
-        .collect();
+    // A trace may lie outside of the scenario's folder.
+    let name = |path: &PathBuf| match path.strip_prefix(&args.scenario.scenario) {
+        Ok(below) => below.to_string_lossy().into_owned(),
+        Err(_) => absolute(path).to_string_lossy().into_owned(),
+    };
+    let names: Vec<String> = loaded.files.iter().map(name).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     Ok(Manifest {
         format: Manifest::FORMAT,

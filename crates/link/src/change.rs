@@ -97,6 +97,11 @@ impl Patch {
         }
     }
 
+    /// Whether it touches the bottleneck, which links may share.
+    pub const fn of_bottleneck(&self) -> bool {
+        self.rate.is_some() || self.queue.is_some()
+    }
+
     /// Whether it changes nothing.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

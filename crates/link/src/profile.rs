@@ -189,6 +189,17 @@ impl Default for Limit {
     }
 }
 
+impl Limit {
+    /// Its room in bytes before a bottleneck of `rate`, a packet taken for a full Ethernet frame.
+    pub const fn bytes_at(self, rate: Rate) -> u64 {
+        match self {
+            Self::Packets(count) => count as u64 * 1514,
+            Self::Bytes(size) => size.bytes(),
+            Self::Time(time) => rate.bytes_in(time.nanos()),
+        }
+    }
+}
+
 /// Which waiting packets are dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -203,6 +214,11 @@ pub enum Discipline {
         /// About the longest round trip of the flows; 100 ms by default.
         interval: Delay,
     },
+}
+
+impl Discipline {
+    /// `CoDel` with the figures of RFC 8289: a target of 5 ms, an interval of 100 ms.
+    pub const CODEL: Self = Self::Codel { target: Delay::from_millis(5), interval: Delay::from_millis(100) };
 }
 
 /// Who shares the rate and the queue of a rule.
@@ -228,6 +244,17 @@ pub enum Congestion {
     Bbr,
     /// RFC 5681.
     Reno,
+}
+
+impl Share {
+    /// Its name in the network file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pair => "pair",
+            Self::Host => "host",
+            Self::Group => "group",
+        }
+    }
 }
 
 impl Congestion {

@@ -35,17 +35,20 @@ mod histogram;
 pub mod model;
 mod netlink;
 mod punctuality;
+mod release;
 mod shards;
 mod snapshot;
 mod stalls;
+mod switch;
 mod sys;
 mod waiting;
 mod worker;
 
-pub use device::{Device, DeviceError, DeviceOptions, user_namespace_obstacle};
+pub use device::{DataPath, Device, DeviceError, DeviceOptions, UnknownPath, user_namespace_obstacle};
 pub use emulator::{Emulator, EmulatorOptions};
 pub use model::Profile;
 pub use snapshot::{DelayLateness, DeviceSnapshot, Lateness, LinkSnapshot, Snapshot, Tally, WorkerSnapshot};
+pub use switch::Switch;
 
 use std::net::Ipv4Addr;
 

@@ -24,6 +24,12 @@ impl Tally {
         self.bytes += bytes;
     }
 
+    /// Takes `packets` packets of `bytes` bytes in all away; there must be as many.
+    pub(crate) const fn take(&mut self, packets: u64, bytes: u64) {
+        self.packets -= packets;
+        self.bytes -= bytes;
+    }
+
     const fn since(self, earlier: Self) -> Self {
         Self {
             packets: self.packets.saturating_sub(earlier.packets),
@@ -187,7 +193,7 @@ pub struct WorkerSnapshot {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Snapshot {
-    /// How packets travel: `tap+vnet_hdr`.
+    /// How packets travel: `tap+vnet_hdr` or `veth+af_packet+vnet_hdr`.
     pub data_path: String,
     /// The offloads granted to every device: `csum+tso+uso`, `csum+tso`, `csum`, `none`.
     pub offload: String,

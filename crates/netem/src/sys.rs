@@ -1,6 +1,13 @@
-//! The system calls that have no safe wrapper: TAP set-up, netlink sockets, epoll, eventfd, timerfd and the
-//! scheduling of the worker thread. Reads and writes go through [`File`], which is safe.
+//! The system calls that have no safe wrapper: TAP set-up, netlink and packet sockets, network namespaces, epoll,
+//! eventfd, timerfd and the scheduling of the worker thread. Reads and writes go through [`File`], which is safe.
 #![allow(unsafe_code, reason = "the one file of this crate that calls the kernel directly")]
+
+mod packet;
+
+pub(crate) use packet::{
+    device_index, enter_network, feature_names, packet_drops, packet_socket, receive_room, switch_off,
+    unshare_network,
+};
 
 use std::fs::File;
 use std::io;

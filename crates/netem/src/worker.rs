@@ -260,7 +260,7 @@ impl Worker {
     }
 
     fn profiles(&self) -> Vec<Profile> {
-        self.fabric.links().map(|(_, _, profile)| *profile).collect()
+        self.fabric.links().map(|(_, _, profile)| profile).collect()
     }
 
     fn change(&mut self, order: Order) -> Result<(), FabricError> {

@@ -82,6 +82,8 @@ fn rule(plan: &mut Plan, source: &str, destination: &str, asked: Profile, real: 
         mirrored: false,
         profile: asked,
         share: Share::Pair,
+        congestion: None,
+        seed: None,
         links: (first..plan.links.len()).collect(),
     });
 }

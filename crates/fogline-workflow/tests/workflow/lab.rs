@@ -51,6 +51,7 @@ pub(crate) fn plan(layers: &str, workflow: &str) -> Plan {
         network: None,
         workflow: Some(Source::new("workflow.yaml", workflow)),
         services: vec![Source::new("Default.yaml", DEFAULT_SERVICE)],
+        traces: Vec::new(),
     };
     let (scenario, findings) = fogline_scenario::parse(&sources);
     let scenario = scenario.unwrap_or_else(|| panic!("{findings:?}"));

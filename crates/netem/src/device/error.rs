@@ -1,7 +1,8 @@
 //! What can stand in the way of a device, in words that say what to do about it.
 
+use super::DataPath;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// Why a device could not be made. The message says what to do about it.
@@ -50,12 +51,50 @@ pub enum DeviceError {
         name: String,
     },
     /// The prefix is longer than an address.
-    #[error("prefix length {prefix_len} of {address}: 1 to 32 expected")]
+    #[error("prefix length {prefix_len} of {address}: 1 to {longest} expected")]
     BadPrefix {
         /// The address.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// Its prefix length.
         prefix_len: u8,
+        /// What it may be at most.
+        longest: u8,
+    },
+    /// There is nothing to plug the device into.
+    #[error("a {path} device needs a switch to be plugged into")]
+    NoSwitch {
+        /// The data path asked for.
+        path: DataPath,
+    },
+    /// The kernel's bridges take no more hosts.
+    #[error("a bridge of the kernel's has {most} ports: use fewer hosts, or a TAP or packet path")]
+    BridgeFull {
+        /// How many there may be.
+        most: u32,
+    },
+    /// The user may not read what arrives at a device.
+    #[error(
+        "no CAP_NET_RAW over the emulator's network namespace, so device {name} can't be served: run as root, in a \
+         container started with `--cap-add NET_RAW`, or in a user namespace of your own{}",
+        obstacle_note(obstacle.as_deref())
+    )]
+    NoNetRaw {
+        /// The device.
+        name: String,
+        /// What keeps this user from making user namespaces, if that is apparent.
+        obstacle: Option<String>,
+    },
+    /// The kernel lacks a kind of device or socket.
+    #[error("device {name}: this kernel has no {what} ({source}); load it with `sudo modprobe {module}`")]
+    NoModule {
+        /// The device.
+        name: String,
+        /// What is missing.
+        what: &'static str,
+        /// The module that brings it.
+        module: &'static str,
+        /// What the kernel said.
+        source: io::Error,
     },
     /// Another refusal by the kernel.
     #[error("device {name}: can't {step}: {source}")]
@@ -106,7 +145,46 @@ pub(super) fn attach_error(name: &str, source: io::Error) -> DeviceError {
     }
 }
 
+/// Reads the kernel's refusal to make a network namespace.
+pub(crate) fn refused_namespace(name: &str, source: io::Error) -> DeviceError {
+    match source.raw_os_error() {
+        Some(libc::EPERM) => {
+            DeviceError::NoNetAdmin { name: name.to_owned(), obstacle: user_namespace_obstacle() }
+        }
+        _ => refused(name, "make a network namespace", source),
+    }
+}
+
+/// Reads the kernel's refusal to make a pair of devices.
+pub(crate) fn refused_pair(name: &str, source: io::Error) -> DeviceError {
+    match source.raw_os_error() {
+        Some(libc::EPERM) => {
+            DeviceError::NoNetAdmin { name: name.to_owned(), obstacle: user_namespace_obstacle() }
+        }
+        Some(libc::EEXIST) => DeviceError::NameTaken { name: name.to_owned() },
+        Some(libc::EOPNOTSUPP) => {
+            let (name, what) = (name.to_owned(), "virtual Ethernet pairs");
+            DeviceError::NoModule { name, what, module: "veth", source }
+        }
+        _ => refused(name, "make a virtual Ethernet pair", source),
+    }
+}
+
+/// Reads the kernel's refusal of a packet socket.
+pub(super) fn refused_socket(name: &str, source: io::Error) -> DeviceError {
+    match source.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => {
+            DeviceError::NoNetRaw { name: name.to_owned(), obstacle: user_namespace_obstacle() }
+        }
+        Some(libc::EAFNOSUPPORT) => {
+            let (name, what) = (name.to_owned(), "packet sockets");
+            DeviceError::NoModule { name, what, module: "af_packet", source }
+        }
+        _ => refused(name, "open a packet socket at its far end", source),
+    }
+}
+
 /// Any other refusal.
-pub(super) fn refused(name: &str, step: &'static str, source: io::Error) -> DeviceError {
+pub(crate) fn refused(name: &str, step: &'static str, source: io::Error) -> DeviceError {
     DeviceError::Refused { name: name.to_owned(), step, source }
 }

@@ -10,13 +10,14 @@ use crate::worker::{Assignment, Worker};
 use crate::{DeviceSnapshot, LinkSnapshot, LinkSpec, Network, Node, Snapshot};
 use std::fs::File;
 use std::io;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Instant;
 
 pub(super) fn launch(network: Network, options: &EmulatorOptions) -> io::Result<Emulator> {
     let Network { nodes, links, seed } = network;
-    let (endpoints, taps, probes) = take_apart(nodes);
+    let (endpoints, taps, probes) = take_apart(nodes)?;
     let shards = Shards::new(endpoints.len(), &links, options.workers);
     let groups = DelayGroups::new(&links);
     let last = first_snapshot(&endpoints, &links, &groups, &probes, seed);
@@ -52,19 +53,20 @@ pub(super) fn launch(network: Network, options: &EmulatorOptions) -> io::Result<
     Ok(emulator)
 }
 
-fn take_apart(nodes: Vec<Node>) -> (Vec<Endpoint>, Vec<File>, Vec<Probe>) {
+fn take_apart(nodes: Vec<Node>) -> io::Result<(Vec<Endpoint>, Vec<File>, Vec<Probe>)> {
     let mut endpoints = Vec::with_capacity(nodes.len());
     let mut taps = Vec::with_capacity(nodes.len());
     let mut probes = Vec::with_capacity(nodes.len());
     for node in nodes {
-        let addresses = vec![node.address.into(), node.device.link_local().into()];
+        let mut addresses = vec![node.address.into(), node.device.link_local().into()];
+        addresses.extend(node.device.address6().map(IpAddr::from));
         let (mac, broadcast) = (node.device.mac(), node.device.broadcast());
         endpoints.push(Endpoint { name: node.name.clone(), mac, addresses, broadcast });
-        let (tap, probe) = node.device.split(node.name);
+        let (tap, probe) = node.device.split(node.name)?;
         taps.push(tap);
         probes.push(probe);
     }
-    (endpoints, taps, probes)
+    Ok((endpoints, taps, probes))
 }
 
 /// The network as a worker with some of the links knows it.
@@ -94,17 +96,19 @@ fn first_snapshot(
         delay_ns: link.profile.delay.nanos(),
         ..LinkSnapshot::default()
     });
-    let mut offloads: Vec<&str> = probes.iter().map(|probe| probe.offload).collect();
-    offloads.sort_unstable();
-    offloads.dedup();
+    let distinct = |mut words: Vec<&str>| {
+        words.sort_unstable();
+        words.dedup();
+        words.join(", ")
+    };
     let device = |probe: &Probe| DeviceSnapshot {
         node: probe.node.clone(),
         congestion: probe.congestion.clone(),
         ..DeviceSnapshot::default()
     };
     Snapshot {
-        data_path: "tap+vnet_hdr".to_owned(),
-        offload: offloads.join(", "),
+        data_path: distinct(probes.iter().map(|probe| probe.path.mechanism()).collect()),
+        offload: distinct(probes.iter().map(|probe| probe.offload).collect()),
         seed,
         by_delay: groups.empty(),
         links: links.collect(),

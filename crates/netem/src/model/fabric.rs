@@ -1,80 +1,22 @@
-//! All links together: where frames go, in which order they come due, and how much may be in flight.
+//! All links together: where frames go, in which order they come due, how much may be in flight, and what changes
+//! over time.
 
 use super::Profile;
+use super::agenda::Agenda;
+use super::bottleneck::{Bottleneck, Event, Terms};
+use super::endpoint::{Endpoints, Receivers};
+use super::fates::Fates;
 use super::gso::Layout;
-use super::link::{Account, Held, Link, Piece};
-use super::random::Random;
-use super::wire::{BROADCAST_MAC, Destination, Shape, VNET_LEN, destination_of, set_receiver};
+use super::intake::{Arrival, Intake, Memory};
+use super::link::{Account, Link, Run};
+use super::timeline::Timeline;
+use super::wire::{Shape, VNET_LEN};
 use crate::{LinkSpec, Tally};
 use ::link::{Change, Patch};
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::collections::HashMap;
 
-/// What one frame in the delay line costs beside its bytes.
-const HELD_OVERHEAD: usize = size_of::<Held>() + 16;
-
-/// A node as the fabric sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// The name, for the seed of its links and for messages.
-    pub name: String,
-    /// The Ethernet address of its device.
-    pub mac: [u8; 6],
-    /// The addresses by which packets find it.
-    pub addresses: Vec<IpAddr>,
-    /// The broadcast address of its subnet.
-    pub broadcast: Ipv4Addr,
-}
-
-/// A contradiction in the network asked for.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FabricError {
-    /// Two nodes share an address.
-    #[error("nodes {first} and {second} have the same address {address}")]
-    SameAddress {
-        /// One of them.
-        first: String,
-        /// The other.
-        second: String,
-        /// The address.
-        address: IpAddr,
-    },
-    /// A link names a node that is not there.
-    #[error("link {source_node} -> {destination_node}: there are only {nodes} nodes, counted from 0")]
-    NoSuchNode {
-        /// Index of the sending node.
-        source_node: usize,
-        /// Index of the receiving node.
-        destination_node: usize,
-        /// How many nodes there are.
-        nodes: usize,
-    },
-    /// Something is asked of a link that is not there.
-    #[error("link {link}: there are only {links} links, counted from 0")]
-    NoSuchLink {
-        /// Index of the link.
-        link: usize,
-        /// How many links there are.
-        links: usize,
-    },
-    /// A change that can't happen.
-    #[error("change {change}: {reason}")]
-    BadChange {
-        /// Its index.
-        change: usize,
-        /// What is wrong, and what would be right.
-        reason: String,
-    },
-    /// Two links for one ordered pair.
-    #[error("two links from {source_node} to {destination_node}: one per ordered pair expected")]
-    SamePair {
-        /// The sending node.
-        source_node: String,
-        /// The receiving node.
-        destination_node: String,
-    },
-}
+pub use super::endpoint::{Endpoint, FabricError};
+pub use super::line::Held;
 
 /// What went through the fabric as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,28 +46,40 @@ pub struct Release {
 struct Path {
     source: usize,
     destination: usize,
+    /// Index of its bottleneck.
+    group: usize,
     link: Link,
+}
+
+/// A bottleneck and the links that share it.
+#[derive(Debug)]
+struct Group {
+    bottleneck: Bottleneck,
+    members: Vec<usize>,
+    /// The delay that nothing undercuts once it has left the bottleneck.
+    least_delay: u64,
 }
 
 /// The network's state.
 #[derive(Debug)]
 pub struct Fabric {
-    endpoints: Vec<Endpoint>,
-    nodes: HashMap<IpAddr, usize>,
-    broadcasts: HashSet<IpAddr>,
+    endpoints: Endpoints,
     paths: Vec<Path>,
+    groups: Vec<Group>,
     by_pair: HashMap<(usize, usize), usize>,
-    /// The next deadline of every link that holds something, with the link's index.
-    deadlines: BinaryHeap<Reverse<(u64, usize)>>,
-    memory_max: usize,
-    memory: usize,
-    pieces: Vec<Piece>,
-    passed: Vec<(usize, u32)>,
+    /// When the next piece is due, for each link, and when the next may come due that waits for a bottleneck, for each
+    /// of these behind the links.
+    agenda: Agenda,
+    memory: Memory,
+    timeline: Option<Timeline>,
     totals: Totals,
+    passed: Vec<(usize, u32)>,
+    runs: Vec<Run>,
+    events: Vec<Event>,
 }
 
 impl Fabric {
-    /// A network at rest. `memory_max` bounds the bytes in flight over all links.
+    /// A network at rest. `memory_max` bounds the bytes that wait, over all links: for a bottleneck or on their way.
     ///
     /// # Errors
     /// When addresses or links contradict each other.
@@ -135,42 +89,48 @@ impl Fabric {
         seed: u64,
         memory_max: usize,
     ) -> Result<Self, FabricError> {
-        let nodes = address_book(&endpoints)?;
-        let limited = IpAddr::from(Ipv4Addr::BROADCAST);
-        let broadcasts =
-            endpoints.iter().map(|endpoint| endpoint.broadcast.into()).chain([limited]).collect();
+        let endpoints = Endpoints::new(endpoints)?;
         let mut by_pair = HashMap::new();
         let mut paths = Vec::with_capacity(links.len());
+        let (mut groups, mut shared) = (Vec::new(), HashMap::new());
         for (position, spec) in links.iter().enumerate() {
-            let LinkSpec { source, destination, profile, .. } = *spec;
-            let (Some(from), Some(to)) = (endpoints.get(source), endpoints.get(destination)) else {
-                let (source_node, destination_node) = (source, destination);
-                return Err(FabricError::NoSuchNode {
-                    source_node,
-                    destination_node,
-                    nodes: endpoints.len(),
-                });
-            };
+            let LinkSpec { source, destination, profile, bottleneck, seed: own_seed } = *spec;
+            let (from, to) = endpoints.names(source, destination)?;
             if by_pair.insert((source, destination), position).is_some() {
-                let (source_node, destination_node) = (from.name.clone(), to.name.clone());
+                let (source_node, destination_node) = (from.to_owned(), to.to_owned());
                 return Err(FabricError::SamePair { source_node, destination_node });
             }
-            let link = Link::new(profile, Random::of_link(spec.seed.unwrap_or(seed), &from.name, &to.name));
-            paths.push(Path { source, destination, link });
+            let group = match bottleneck {
+                None => groups.len(),
+                Some(number) => *shared.entry(number).or_insert(groups.len()),
+            };
+            if group == groups.len() {
+                groups.push(Group {
+                    bottleneck: Bottleneck::new(Terms::default()),
+                    members: Vec::new(),
+                    least_delay: 0,
+                });
+            }
+            groups[group].members.push(position);
+            let link = Link::new(profile, Fates::new(&profile, own_seed.unwrap_or(seed), from, to));
+            paths.push(Path { source, destination, group, link });
         }
-        Ok(Self {
+        let agenda = Agenda::new(paths.len() + groups.len());
+        let mut fabric = Self {
             endpoints,
-            nodes,
-            broadcasts,
             paths,
+            groups,
             by_pair,
-            deadlines: BinaryHeap::new(),
-            memory_max,
-            memory: 0,
-            pieces: Vec::new(),
-            passed: Vec::new(),
+            agenda,
+            memory: Memory::new(memory_max),
+            timeline: None,
             totals: Totals::default(),
-        })
+            passed: Vec::new(),
+            runs: Vec::new(),
+            events: Vec::new(),
+        };
+        (0..fabric.groups.len()).for_each(|group| fabric.agree(group, 0));
+        Ok(fabric)
     }
 
     /// Takes a frame that `source` sent and that was read at `now`. What need not wait is handed to `send` at
@@ -188,6 +148,7 @@ impl Fabric {
         frame: &mut [u8],
         send: &mut impl FnMut(usize, &[u8]),
     ) {
+        self.turn(now);
         self.passed.clear();
         let layout = Layout::parse(frame);
         let single = || Shape::single(frame.len().saturating_sub(VNET_LEN) as u32);
@@ -195,61 +156,47 @@ impl Fabric {
         self.totals.frames += 1;
         self.totals.packets.add(u64::from(shape.segments), shape.wire_total());
         let arrival = Arrival { now, waited_ns, source, layout, shape };
-        match destination_of(frame) {
-            Destination::Node(address) => match self.nodes.get(&address) {
-                Some(&node) => {
-                    set_receiver(frame, self.endpoints[node].mac);
+        match self.endpoints.address(frame) {
+            Receivers::One(node) => self.forward(&arrival, node, frame, send),
+            Receivers::All => {
+                for node in (0..self.endpoints.list.len()).filter(|node| *node != source) {
                     self.forward(&arrival, node, frame, send);
                 }
-                None if self.broadcasts.contains(&address) => {
-                    set_receiver(frame, BROADCAST_MAC);
-                    self.forward_to_all(&arrival, frame, send);
-                }
-                None => self.totals.unknown.add(u64::from(shape.segments), shape.wire_total()),
-            },
-            Destination::All => self.forward_to_all(&arrival, frame, send),
-            Destination::Nowhere => self.totals.unknown.add(u64::from(shape.segments), shape.wire_total()),
-        }
-    }
-
-    fn forward_to_all(&mut self, arrival: &Arrival, frame: &[u8], send: &mut impl FnMut(usize, &[u8])) {
-        for node in (0..self.endpoints.len()).filter(|node| *node != arrival.source) {
-            self.forward(arrival, node, frame, send);
+            }
+            Receivers::Nobody => self.totals.unknown.add(u64::from(shape.segments), shape.wire_total()),
         }
     }
 
     fn forward(&mut self, arrival: &Arrival, node: usize, frame: &[u8], send: &mut impl FnMut(usize, &[u8])) {
-        let Arrival { now, waited_ns, source, layout, shape } = arrival;
+        let Arrival { now, source, shape, .. } = arrival;
+        let (packets, bytes) = (u64::from(shape.segments), shape.wire_total());
         let Some(&position) = self.by_pair.get(&(*source, node)) else {
-            self.totals.unshaped.add(u64::from(shape.segments), shape.wire_total());
+            self.totals.unshaped.add(packets, bytes);
             send(node, frame);
             return;
         };
+        let group = self.paths[position].group;
         let link = &mut self.paths[position].link;
-        link.admit(*now, shape, &mut self.pieces);
-        for piece in &self.pieces {
-            let whole = piece.count == shape.segments;
-            let cut = layout.filter(|_| !whole).map(|layout| layout.cut(frame, piece.first, piece.count));
-            let packets = u64::from(piece.count);
-            if piece.due <= *now && link.next_due().is_none() {
-                link.account.delivered.add(packets, piece.bytes);
-                self.passed.push((position, piece.count));
-                send(node, cut.as_deref().unwrap_or(frame));
-                continue;
-            }
-            let size = cut.as_ref().map_or(frame.len(), Vec::len) + HELD_OVERHEAD;
-            if self.memory + size > self.memory_max {
-                link.account.memory_dropped.add(packets, piece.bytes);
-                continue;
-            }
-            self.memory += size;
-            if link.next_due().is_none() {
-                self.deadlines.push(Reverse((piece.due, position)));
-            }
-            let frame = cut.unwrap_or_else(|| frame.to_vec());
-            let (due, packets, bytes) = (piece.due, piece.count, piece.bytes);
-            link.hold(Held { due, waited_ns: *waited_ns, packets, bytes, frame });
+        if link.is_clear() && self.groups[group].bottleneck.is_unlimited() {
+            link.account.entered.add(packets, bytes);
+            link.account.delivered.add(packets, bytes);
+            self.passed.push((position, shape.segments));
+            send(node, frame);
+            return;
         }
+        self.advance(group, *now);
+        let (link, bottleneck) = (&mut self.paths[position].link, &mut self.groups[group].bottleneck);
+        link.draw(shape, &mut self.runs);
+        let (memory, passed) = (&mut self.memory, &mut self.passed);
+        let mut intake = Intake { arrival, frame, position, link, bottleneck, memory };
+        for run in &self.runs {
+            intake.admit(run, &mut |frame, packets| {
+                passed.push((position, packets));
+                send(node, frame);
+            });
+        }
+        self.schedule_link(position);
+        self.schedule_group(group);
     }
 
     /// What of the frame accepted last passed its links at once, as (link, wire packets).
@@ -257,37 +204,40 @@ impl Fabric {
         &self.passed
     }
 
-    /// When the next frame comes due.
+    /// When to call [`release`](Self::release) next: not before it has anything to do, though it may have nothing to
+    /// give out then.
     pub fn next_due(&self) -> Option<u64> {
-        self.deadlines.peek().map(|Reverse((due, _))| *due)
+        let piece = self.agenda.next().map(|(due, _)| due);
+        let turn = self.timeline.as_ref().and_then(Timeline::next);
+        piece.into_iter().chain(turn).min()
     }
 
-    /// The next frame that is due at `now`, in the order of deadlines.
+    /// The next frame that is due at `now`, in the order of deadlines. Changes of the timeline up to `now` happen, each
+    /// at its own time.
     pub fn release(&mut self, now: u64) -> Option<Release> {
-        let Reverse((due, position)) = *self.deadlines.peek()?;
-        if due > now {
-            return None;
+        self.turn(now);
+        loop {
+            let (_, slot) = self.agenda.next().filter(|(due, _)| *due <= now)?;
+            let Some(path) = self.paths.get_mut(slot) else {
+                self.advance(slot - self.paths.len(), now);
+                continue;
+            };
+            let held = path.link.release(now)?;
+            let node = path.destination;
+            self.memory.free(held.packets.into(), held.bytes);
+            self.schedule_link(slot);
+            return Some(Release { node, link: slot, held });
         }
-        self.deadlines.pop();
-        let path = &mut self.paths[position];
-        let held = path.link.release(now)?;
-        if let Some(next) = path.link.next_due() {
-            self.deadlines.push(Reverse((next, position)));
-        }
-        self.memory -= held.frame.len() + HELD_OVERHEAD;
-        Some(Release { node: path.destination, link: position, held })
     }
 
     /// Alters a link by hand from `now` on, on top of its profile, the timeline and earlier alterations by hand, until
-    /// [`heal`](Self::heal).
+    /// [`heal`](Self::heal). Rate and queue of a shared bottleneck are those of the first of its links for which they
+    /// were altered, by hand or by the timeline.
     ///
     /// # Errors
     /// When there is no such link.
     pub fn alter(&mut self, now: u64, link: usize, patch: &Patch) -> Result<(), FabricError> {
-        let links = self.paths.len();
-        let path = self.paths.get_mut(link).ok_or(FabricError::NoSuchLink { link, links })?;
-        path.link.alter(now, patch);
-        Ok(())
+        self.alter_by_hand(now, link, Some(patch))
     }
 
     /// Forgets what was altered by hand.
@@ -295,9 +245,15 @@ impl Fabric {
     /// # Errors
     /// When there is no such link.
     pub fn heal(&mut self, now: u64, link: usize) -> Result<(), FabricError> {
+        self.alter_by_hand(now, link, None)
+    }
+
+    fn alter_by_hand(&mut self, now: u64, link: usize, patch: Option<&Patch>) -> Result<(), FabricError> {
+        self.turn(now);
         let links = self.paths.len();
         let path = self.paths.get_mut(link).ok_or(FabricError::NoSuchLink { link, links })?;
-        path.link.heal(now);
+        path.link.alter(patch);
+        self.follow(link, now);
         Ok(())
     }
 
@@ -305,19 +261,27 @@ impl Fabric {
     ///
     /// # Errors
     /// When a change names a link that is not there or can't happen as it is written; then nothing changes.
-    pub fn play(&mut self, _now: u64, changes: &[Change]) -> Result<(), FabricError> {
-        if changes.is_empty() {
-            return Ok(());
-        }
-        Err(FabricError::BadChange { change: 0, reason: "this fabric does not change over time".to_owned() })
+    pub fn play(&mut self, now: u64, changes: &[Change]) -> Result<(), FabricError> {
+        let timeline = Timeline::new(now, changes, self.paths.len())?;
+        self.rest(now);
+        let links: Vec<usize> = timeline.links().collect();
+        self.timeline = Some(timeline);
+        links.into_iter().for_each(|link| self.follow(link, now));
+        Ok(())
     }
 
     /// Ends the timeline: every link is back to its profile, and to what was altered by hand.
-    pub const fn rest(&mut self, _now: u64) {}
+    pub fn rest(&mut self, now: u64) {
+        self.turn(now);
+        for link in self.timeline.take().iter().flat_map(Timeline::links) {
+            self.follow(link, now);
+        }
+    }
 
-    /// What a link does now; `None` when there is no such link.
+    /// What a link does now; `None` when there is no such link. Its rate, queue and ECN are those of the bottleneck that
+    /// it shares with others; of a recording of deliveries, the mean rate.
     pub fn profile(&self, link: usize) -> Option<Profile> {
-        self.paths.get(link).map(|path| *path.link.profile())
+        self.paths.get(link).map(|path| self.profile_of(path))
     }
 
     /// What went through.
@@ -325,9 +289,9 @@ impl Fabric {
         &self.totals
     }
 
-    /// Bytes of memory in flight.
+    /// Bytes of memory that wait.
     pub const fn memory(&self) -> usize {
-        self.memory
+        self.memory.used()
     }
 
     /// The account of each link, in the order they were given.
@@ -336,30 +300,95 @@ impl Fabric {
     }
 
     /// Sender, receiver and profile of each link, in the order they were given.
-    pub fn links(&self) -> impl Iterator<Item = (&str, &str, &Profile)> {
-        let name = |node: usize| self.endpoints[node].name.as_str();
-        self.paths.iter().map(move |path| (name(path.source), name(path.destination), path.link.profile()))
+    pub fn links(&self) -> impl Iterator<Item = (&str, &str, Profile)> {
+        let name = |node: usize| self.endpoints.list[node].name.as_str();
+        self.paths.iter().map(move |path| (name(path.source), name(path.destination), self.profile_of(path)))
     }
-}
 
-/// A frame on its way in.
-struct Arrival {
-    now: u64,
-    waited_ns: u64,
-    source: usize,
-    layout: Option<Layout>,
-    shape: Shape,
-}
+    fn profile_of(&self, path: &Path) -> Profile {
+        let (capacity, queue, ecn) = self.terms_of(path.group);
+        Profile { rate: capacity.profile().rate, queue, ecn, ..*path.link.profile() }
+    }
 
-fn address_book(endpoints: &[Endpoint]) -> Result<HashMap<IpAddr, usize>, FabricError> {
-    let mut nodes = HashMap::new();
-    for (node, endpoint) in endpoints.iter().enumerate() {
-        for &address in &endpoint.addresses {
-            if let Some(other) = nodes.insert(address, node) {
-                let (first, second) = (endpoints[other].name.clone(), endpoint.name.clone());
-                return Err(FabricError::SameAddress { first, second, address });
-            }
+    /// Lets the timeline's changes up to `now` happen.
+    fn turn(&mut self, now: u64) {
+        while let Some((moment, links)) = self.timeline.as_mut().and_then(|timeline| timeline.turn(now)) {
+            links.into_iter().for_each(|link| self.follow(link, moment));
         }
     }
-    Ok(nodes)
+
+    /// Lets a link go on from `now` as its timeline and its alterations say.
+    fn follow(&mut self, link: usize, now: u64) {
+        let group = self.paths[link].group;
+        self.advance(group, now);
+        let in_force = self.timeline.as_ref().map(|timeline| timeline.in_force(link, now));
+        let (patch, grant) = in_force.unwrap_or_default();
+        self.paths[link].link.follow(&patch, grant);
+        self.agree(group, now);
+    }
+
+    /// Lets a bottleneck go on from `now` as its links say.
+    fn agree(&mut self, group: usize, now: u64) {
+        let (first, queue, ecn) = self.terms_of(group);
+        let terms = Terms { capacity: first.capacity().clone(), queue, ecn };
+        let members = self.groups[group].members.iter();
+        let least_delay = members.map(|link| self.paths[*link].link.least_delay()).min().unwrap_or(0);
+        let Group { bottleneck, least_delay: slot, .. } = &mut self.groups[group];
+        *slot = least_delay;
+        if *bottleneck.terms() != terms {
+            bottleneck.alter(now, terms, &mut self.events);
+        }
+        self.digest();
+        self.schedule_group(group);
+    }
+
+    /// The link that gives a bottleneck its capacity, its queue, and whether it marks.
+    fn terms_of(&self, group: usize) -> (&Link, ::link::Queue, bool) {
+        let members = &self.groups[group].members;
+        let links = || members.iter().map(|link| &self.paths[*link].link);
+        let first = &self.paths[members[0]].link;
+        let capacity = links().find(|link| link.has_other_capacity()).unwrap_or(first);
+        let queue = links().find(|link| link.has_other_queue()).unwrap_or(first);
+        (capacity, queue.profile().queue, first.profile().ecn)
+    }
+
+    /// Lets time go by at a bottleneck.
+    fn advance(&mut self, group: usize, now: u64) {
+        self.groups[group].bottleneck.advance(now, &mut self.events);
+        self.digest();
+        self.schedule_group(group);
+    }
+
+    /// Moves on what left a bottleneck.
+    fn digest(&mut self) {
+        let mut events = std::mem::take(&mut self.events);
+        for event in events.drain(..) {
+            match event {
+                Event::Departed { at, piece } => {
+                    let position = piece.link;
+                    self.paths[position].link.hold(at, piece);
+                    self.schedule_link(position);
+                }
+                Event::Dropped { link, bytes } => {
+                    let account = &mut self.paths[link].link.account;
+                    account.queued.take(1, bytes);
+                    account.codel_dropped.add(1, bytes);
+                    self.memory.free(1, bytes);
+                }
+                Event::Marked { link, bytes } => self.paths[link].link.account.marked.add(1, bytes),
+            }
+        }
+        self.events = events;
+    }
+
+    fn schedule_link(&mut self, position: usize) {
+        self.agenda.set(position, self.paths[position].link.line.next_due());
+    }
+
+    fn schedule_group(&mut self, group: usize) {
+        let Group { bottleneck, least_delay, .. } = &self.groups[group];
+        let least_delay = if bottleneck.is_regular() { *least_delay } else { 0 };
+        let due = bottleneck.next_departure().map(|departure| departure.saturating_add(least_delay));
+        self.agenda.set(self.paths.len() + group, due);
+    }
 }

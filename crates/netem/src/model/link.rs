@@ -1,44 +1,14 @@
-//! One link: an ordered pair of nodes, with its losses, its bottleneck and its delay line, in this order.
+//! One link: an ordered pair of nodes, with the fates of its packets and its delay line.
 
 use super::Profile;
-use super::loss::LossProcess;
-use super::random::Random;
-use super::shaper::Shaper;
+use super::fates::Fates;
+use super::line::{Held, Line};
+use super::transmitter::{Capacity, Grant};
+use super::waiting::Waiting;
 use super::wire::Shape;
 use crate::Tally;
-use ::link::Patch;
-use std::collections::VecDeque;
-
-/// Link time that one piece of a super-packet may take, nanoseconds: the price in delay of not cutting further.
-pub const QUANTUM_NS: u64 = 1_000_000;
-
-/// Consecutive wire packets of one frame that travel on together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece {
-    /// Number of the first wire packet in its frame.
-    pub first: u32,
-    /// How many they are.
-    pub count: u32,
-    /// Their bytes on the wire.
-    pub bytes: u64,
-    /// When they reach the destination.
-    pub due: u64,
-}
-
-/// A piece in the delay line.
-#[derive(Debug)]
-pub struct Held {
-    /// When it reaches the destination.
-    pub due: u64,
-    /// How long its frame may have waited before it was read, nanoseconds.
-    pub waited_ns: u64,
-    /// Wire packets in it.
-    pub packets: u32,
-    /// Their bytes on the wire.
-    pub bytes: u64,
-    /// The frame.
-    pub frame: Vec<u8>,
-}
+use ::link::{LossModel, LossUnit, Patch};
+use units::{Delay, Percent};
 
 /// What entered a link and what became of it: at all times `entered` + `duplicated` = `delivered` + `lost` + `cut` +
 /// `queue_dropped` + `codel_dropped` + `memory_dropped` + `queued`, in packets and in bytes. `corrupted`, `marked` and
@@ -71,121 +41,207 @@ pub struct Account {
     pub reordered: Tally,
 }
 
+/// Consecutive wire packets of one frame that share one fate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Number of the first in its frame.
+    pub first: u32,
+    /// How many they are.
+    pub count: u32,
+    /// How often they go on.
+    pub copies: u32,
+    /// The bit to flip, as [`corrupt`](super::edit::corrupt) means it; then the run is one packet.
+    pub corrupt: Option<u64>,
+    /// Whether they pass without delay.
+    pub reorder: bool,
+    /// How much later than by the delay they come, or earlier if negative, nanoseconds.
+    pub jitter_ns: i64,
+}
+
+impl Run {
+    const fn plain(first: u32, count: u32) -> Self {
+        Self { first, count, copies: 1, corrupt: None, reorder: false, jitter_ns: 0 }
+    }
+
+    /// Whether nothing befalls them, so that the next packets may join.
+    const fn is_plain(&self) -> bool {
+        self.copies == 1 && self.corrupt.is_none() && !self.reorder && self.jitter_ns == 0
+    }
+}
+
 /// A link's state.
 #[derive(Debug)]
 pub struct Link {
     base: Profile,
     manual: Patch,
     profile: Profile,
-    loss: LossProcess,
-    shaper: Option<Shaper>,
-    line: VecDeque<Held>,
+    capacity: Capacity,
+    fates: Fates,
+    /// Whether chance has no say.
+    certain: bool,
+    /// What is on its way.
+    pub line: Line,
     /// What happened so far. Kept by whoever moves the pieces.
     pub account: Account,
 }
 
 impl Link {
-    /// A link at rest whose losses are drawn from `random`.
-    pub fn new(profile: Profile, random: Random) -> Self {
+    /// A link at rest.
+    pub fn new(profile: Profile, fates: Fates) -> Self {
         Self {
             base: profile,
             manual: Patch::default(),
             profile,
-            loss: LossProcess::new(profile.loss, random),
-            shaper: profile.rate.map(|rate| Shaper::new(rate, profile.queue)),
-            line: VecDeque::new(),
+            capacity: capacity_of(&profile),
+            fates,
+            certain: is_certain(&profile),
+            line: Line::default(),
             account: Account::default(),
         }
     }
 
-    /// What the link does.
+    /// What the link does now. Rate, queue and ECN are those that it brings to its bottleneck.
     pub const fn profile(&self) -> &Profile {
         &self.profile
     }
 
-    /// Alters the link by hand.
-    pub fn alter(&mut self, now: u64, patch: &Patch) {
-        self.manual = self.manual.and_then(patch);
-        self.follow(now);
+    /// The capacity that it brings to its bottleneck.
+    pub const fn capacity(&self) -> &Capacity {
+        &self.capacity
     }
 
-    /// Forgets what was altered by hand.
-    pub fn heal(&mut self, now: u64) {
-        self.manual = Patch::default();
-        self.follow(now);
+    /// Whether its rate is not the one that it was built with.
+    pub fn has_other_capacity(&self) -> bool {
+        self.capacity != capacity_of(&self.base)
     }
 
-    fn follow(&mut self, _now: u64) {
-        let before = self.profile;
-        self.profile = self.manual.applied_to(&self.base);
-        self.loss.follow(self.profile.loss);
-        if (before.rate, before.queue) != (self.profile.rate, self.profile.queue) {
-            self.shaper = self.profile.rate.map(|rate| Shaper::new(rate, self.profile.queue));
+    /// Whether its queue is not the one that it was built with.
+    pub fn has_other_queue(&self) -> bool {
+        self.profile.queue != self.base.queue
+    }
+
+    /// Whether a packet that meets no bottleneck passes at once, untouched.
+    pub fn is_clear(&self) -> bool {
+        self.certain && !self.profile.cut && self.profile.delay == Delay::ZERO && self.line.is_empty()
+    }
+
+    /// The delay that no packet undercuts, nanoseconds.
+    pub fn least_delay(&self) -> u64 {
+        if self.profile.jitter.is_some() || self.profile.reorder != Percent::NONE {
+            0
+        } else {
+            self.profile.delay.nanos()
         }
     }
 
-    /// Decides the fate of each wire packet of a frame that arrives at `now`, and writes what survives to
-    /// `pieces`, in order. Losses and drops are put to the account.
-    pub fn admit(&mut self, now: u64, shape: &Shape, pieces: &mut Vec<Piece>) {
-        pieces.clear();
+    /// Merges an alteration by hand with those before; `None` forgets them. Takes effect with the next
+    /// [`follow`](Self::follow).
+    pub fn alter(&mut self, patch: Option<&Patch>) {
+        self.manual = patch.map_or(Patch::default(), |patch| self.manual.and_then(patch));
+    }
+
+    /// Goes on under a timeline that asks for `patch`, and for `grant` in place of a rate.
+    pub fn follow(&mut self, patch: &Patch, grant: Option<Grant>) {
+        self.profile = self.manual.applied_to(&patch.applied_to(&self.base));
+        self.capacity = match grant {
+            Some(grant) if self.manual.rate.is_none() => {
+                self.profile.rate = grant.mean();
+                Capacity::Granted(grant)
+            }
+            _ => capacity_of(&self.profile),
+        };
+        self.certain = is_certain(&self.profile);
+        self.fates.follow(&self.profile);
+    }
+
+    /// Draws the fates of all wire packets of a frame and writes what survives to `runs`, in order. Losses are put to
+    /// the account, and on a link that is cut all else is, too: chance takes its course there as well, so that the
+    /// fate of a packet depends on its number only.
+    pub fn draw(&mut self, shape: &Shape, runs: &mut Vec<Run>) {
+        runs.clear();
         self.account.entered.add(u64::from(shape.segments), shape.wire_total());
+        if self.certain {
+            runs.push(Run::plain(0, shape.segments));
+        } else if self.profile.loss_unit == LossUnit::Skb {
+            self.draw_next(shape, 0, shape.segments, runs);
+        } else {
+            for index in 0..shape.segments {
+                self.draw_next(shape, index, 1, runs);
+            }
+        }
         if self.profile.cut {
+            runs.clear();
             self.account.cut.add(u64::from(shape.segments), shape.wire_total());
+        }
+    }
+
+    /// Draws one fate for `count` packets.
+    fn draw_next(&mut self, shape: &Shape, first: u32, count: u32, runs: &mut Vec<Run>) {
+        let fate = self.fates.next();
+        if fate.lost {
+            if !self.profile.cut {
+                self.account.lost.add(u64::from(count), shape.part(first, count).wire_total());
+            }
             return;
         }
-        let mut piece_begin_ns = 0;
-        for index in 0..shape.segments {
-            let bytes = shape.wire_len(index);
-            if self.loss.takes_next() {
-                self.account.lost.add(1, bytes);
-                continue;
+        let copies = if fate.duplicate { 2 } else { 1 };
+        let (reorder, jitter_ns) = (fate.reorder, fate.jitter_ns);
+        let mut run = Run { first, count, copies, corrupt: None, reorder, jitter_ns };
+        if fate.corrupt {
+            // Of many packets the first is hit, as kernel netem does it.
+            runs.push(Run { count: 1, corrupt: Some(fate.bit), ..run });
+            (run.first, run.count) = (first + 1, count - 1);
+        }
+        match runs.last_mut() {
+            _ if run.count == 0 => {}
+            Some(before)
+                if before.is_plain() && run.is_plain() && before.first + before.count == run.first =>
+            {
+                before.count += run.count;
             }
-            let departure = match &mut self.shaper {
-                None => now,
-                Some(shaper) => match shaper.admit(now, bytes) {
-                    Some(departure) => departure,
-                    None => {
-                        self.account.queue_dropped.add(1, bytes);
-                        continue;
-                    }
-                },
-            };
-            let due = departure.saturating_add(self.profile.delay.nanos());
-            match pieces.last_mut() {
-                Some(piece)
-                    if piece.first + piece.count == index
-                        && departure.saturating_sub(piece_begin_ns) <= QUANTUM_NS =>
-                {
-                    piece.count += 1;
-                    piece.bytes += bytes;
-                    piece.due = due;
-                }
-                _ => {
-                    pieces.push(Piece { first: index, count: 1, bytes, due });
-                    piece_begin_ns = departure;
-                }
-            }
+            _ => runs.push(run),
         }
     }
 
-    /// When the next piece leaves the delay line.
-    pub fn next_due(&self) -> Option<u64> {
-        self.line.front().map(|held| held.due)
+    /// When packets that leave the bottleneck at `departure` reach the destination.
+    pub fn due(&self, departure: u64, reorder: bool, jitter_ns: i64) -> u64 {
+        if reorder {
+            return departure;
+        }
+        let due = departure.saturating_add(self.profile.delay.nanos()).saturating_add_signed(jitter_ns);
+        due.max(departure)
     }
 
-    /// Puts a piece into the delay line. Pieces come in the order of their deadlines, as [`admit`](Self::admit)
-    /// makes them.
-    pub fn hold(&mut self, held: Held) {
-        self.account.queued.add(u64::from(held.packets), held.bytes);
-        self.line.push_back(held);
+    /// Puts packets that left the bottleneck at `departure` into the delay line.
+    pub fn hold(&mut self, departure: u64, piece: Waiting) {
+        let due = self.due(departure, piece.reorder, piece.jitter_ns);
+        let may_overtake = piece.reorder || self.profile.jitter.is_some_and(|jitter| jitter.reorder);
+        let (packets, bytes) = (piece.shape.segments, piece.shape.wire_total());
+        if self
+            .line
+            .push(Held { due, waited_ns: piece.waited_ns, packets, bytes, frame: piece.frame }, may_overtake)
+        {
+            self.account.reordered.add(u64::from(packets), bytes);
+        }
     }
 
     /// Takes the next piece out of the delay line if it is due at `now`.
     pub fn release(&mut self, now: u64) -> Option<Held> {
-        let held = self.line.pop_front_if(|held| held.due <= now)?;
-        self.account.queued.packets -= u64::from(held.packets);
-        self.account.queued.bytes -= held.bytes;
+        let held = self.line.pop(now)?;
+        self.account.queued.take(u64::from(held.packets), held.bytes);
         self.account.delivered.add(u64::from(held.packets), held.bytes);
         Some(held)
     }
+}
+
+/// The capacity of a profile.
+fn capacity_of(profile: &Profile) -> Capacity {
+    profile.rate.map_or(Capacity::Unlimited, Capacity::Rate)
+}
+
+fn is_certain(profile: &Profile) -> bool {
+    let mishaps = [profile.reorder, profile.duplicate, profile.corrupt];
+    profile.loss == LossModel::Independent(Percent::NONE)
+        && profile.jitter.is_none()
+        && mishaps.iter().all(|share| *share == Percent::NONE)
 }

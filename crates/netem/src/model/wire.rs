@@ -150,6 +150,15 @@ impl Shape {
         (self.header_len + payload) as u64
     }
 
+    /// The shape of wire packets `first` to `first + count - 1`.
+    #[must_use]
+    pub const fn part(&self, first: u32, count: u32) -> Self {
+        let begin = first * self.segment_len;
+        let payload_len =
+            if first + count < self.segments { count * self.segment_len } else { self.payload_len - begin };
+        Self { segments: count, payload_len, ..*self }
+    }
+
     /// The bytes of all wire packets.
     pub const fn wire_total(&self) -> u64 {
         self.segments as u64 * self.header_len as u64 + self.payload_len as u64

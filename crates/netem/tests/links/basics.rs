@@ -1,9 +1,9 @@
 //! Delay, losses, rates and broadcasts, and what the emulator says of them.
 
-use crate::bed::{Bed, PATIENCE, PORT, address, check, socket_address};
+use crate::bed::{Bed, PATIENCE, PORT, Terms, address, check, socket_address};
 use crate::{A, B, C, D};
 use link::{Bounds, Limit, LossModel, Queue};
-use netem::{Lateness, Profile, Snapshot};
+use netem::{DataPath, Lateness, Profile, Snapshot};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::AsRawFd;
@@ -287,8 +287,10 @@ fn the_snapshot_tells_it_all(bed: Bed, started: &Snapshot) {
 }
 
 /// All of that, on one bed.
-pub(crate) fn judge(tun: &Path) {
-    let bed = Bed::new(tun, &["a", "b", "c", "d"].map(str::to_owned), links());
+pub(crate) fn judge(path: DataPath, tun: &Path) {
+    let links = links().into_iter().map(Into::into).collect();
+    let terms = Terms { path, ..Terms::default() };
+    let bed = Bed::with(tun, &["a", "b", "c", "d"].map(str::to_owned), links, terms);
     let started = bed.emulator.snapshot();
     no_round_trip_is_early(&bed);
     losses_are_as_asked(&bed);

@@ -1,13 +1,15 @@
 //! Namespaces with an emulated network between them.
 
 use netem::{
-    Device, DeviceOptions, Emulator, EmulatorOptions, LinkSnapshot, LinkSpec, Network, Node, Profile,
+    DataPath, Device, DeviceOptions, Emulator, EmulatorOptions, LinkSnapshot, LinkSpec, Network, Node,
+    Profile, Switch,
 };
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -38,6 +40,14 @@ pub(crate) struct Terms {
     pub(crate) workers: usize,
     /// Whether hosts speak IPv6, which sends some packets unasked.
     pub(crate) ipv6: bool,
+    /// How packets travel.
+    pub(crate) path: DataPath,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { workers: 1, ipv6: true, path: DataPath::Tap }
+    }
 }
 
 /// Namespaces with an emulated network between them.
@@ -51,12 +61,15 @@ impl Bed {
     /// As many hosts as given names, all using TCP Reno.
     pub(crate) fn new(tun: &Path, names: &[String], links: Vec<(usize, usize, Profile)>) -> Self {
         let links = links.into_iter().map(Into::into).collect();
-        Self::with(tun, names, links, Terms { workers: 1, ipv6: true })
+        Self::with(tun, names, links, Terms::default())
     }
 
-    /// As [`new`](Self::new), on other terms.
+    /// As [`new`](Self::new), on other terms. `tun` matters to [`DataPath::Tap`] only.
     pub(crate) fn with(tun: &Path, names: &[String], links: Vec<LinkSpec>, terms: Terms) -> Self {
+        let path = terms.path;
         let options = DeviceOptions {
+            path,
+            switch: path.needs_switch().then(|| Arc::new(Switch::create().expect("a switch"))),
             tun: tun.to_owned(),
             congestion: Some("reno".to_owned()),
             ..DeviceOptions::default()

@@ -11,6 +11,7 @@ mod rights;
 
 use bed::{Bed, PATIENCE, socket_address};
 use link::Bounds;
+use netem::DataPath;
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -24,10 +25,12 @@ const C: usize = 2;
 const D: usize = 3;
 /// Where the test run as a user finds a TUN device that it may open.
 const TUN_VARIABLE: &str = "NETEM_TEST_TUN";
+/// By which path it sends its packets.
+const PATH_VARIABLE: &str = "NETEM_TEST_PATH";
 
 /// Everything, each on a bed of its own.
-fn judge(tun: &Path) {
-    basics::judge(tun);
+fn judge(path: DataPath, tun: &Path) {
+    basics::judge(path, tun);
 }
 
 fn is_root() -> bool {
@@ -43,7 +46,15 @@ fn links_keep_their_word_as_root() {
     if let Err(error) = File::options().read(true).write(true).open("/dev/net/tun") {
         return eprintln!("skipped: /dev/net/tun: {error}");
     }
-    judge(Path::new("/dev/net/tun"));
+    judge(DataPath::Tap, Path::new("/dev/net/tun"));
+}
+
+#[test]
+fn links_over_packet_sockets_keep_their_word_as_root() {
+    if !is_root() {
+        return eprintln!("skipped: not root");
+    }
+    judge(DataPath::Packet, Path::new("/nowhere"));
 }
 
 #[test]
@@ -61,32 +72,42 @@ fn links_keep_their_word_without_root() {
     } else {
         PathBuf::from("/dev/net/tun")
     };
+    judge_as_user(DataPath::Tap, &["test", "-w"], &tun);
+}
+
+#[test]
+fn links_over_packet_sockets_keep_their_word_without_root() {
+    judge_as_user(DataPath::Packet, &["test", "-d"], Path::new("/"));
+}
+
+/// Starts `in_a_user_namespace` in one, if `check` succeeds with `tun` there.
+fn judge_as_user(path: DataPath, check: &[&str], tun: &Path) {
     let mut command = Command::new(if is_root() { "setpriv" } else { "unshare" });
     if is_root() {
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "unshare"]);
     }
     command.args(["--user", "--map-root-user", "--net"]);
     let mut trial = Command::new(command.get_program());
-    let able = trial.args(command.get_args()).args(["test", "-w"]).arg(&tun).output();
+    let able = trial.args(command.get_args()).args(check).arg(tun).output();
     match able {
         Ok(output) if output.status.success() => {}
         other => return eprintln!("skipped: no user namespace, or no TUN device for users: {other:?}"),
     }
     let this = std::env::current_exe().unwrap();
     command.arg(this).args(["--ignored", "--exact", "in_a_user_namespace", "--nocapture"]);
-    let output = command.env(TUN_VARIABLE, &tun).output().unwrap();
+    let output = command.env(TUN_VARIABLE, tun).env(PATH_VARIABLE, path.name()).output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     eprintln!("{}", String::from_utf8_lossy(&text));
     assert!(output.status.success());
 }
 
 #[test]
-#[ignore = "started by links_keep_their_word_without_root in a namespace of its own"]
+#[ignore = "started by the tests without root in a namespace of its own"]
 fn in_a_user_namespace() {
-    let tun = std::env::var_os(TUN_VARIABLE).expect("started by the other test");
+    let variable = |name| std::env::var(name).expect("started by another test");
     let raised = std::fs::read_to_string("/proc/self/uid_map").unwrap();
     assert_ne!(raised.split_whitespace().nth(1), Some("0"), "without real privileges: {raised}");
-    judge(Path::new(&tun));
+    judge(variable(PATH_VARIABLE).parse().unwrap(), Path::new(&variable(TUN_VARIABLE)));
 }
 
 /// A device taken away is reported, and the others go on.

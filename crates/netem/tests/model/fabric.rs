@@ -228,7 +228,7 @@ proptest! {
         prop_assert_eq!(sent.len(), seen.len());
         let bytes = sent.len() as u64 * (u64::from(size) + 42);
         let took = seen.last().unwrap().at - sent[0].0;
-        let expected = rate.nanos_for(bytes).saturating_sub(netem::model::shaper::BURST_NS);
+        let expected = rate.nanos_for(bytes).saturating_sub(netem::model::transmitter::BURST_NS);
         prop_assert!(took.abs_diff(expected) <= 1, "{took} ns, {expected} expected");
     }
 }

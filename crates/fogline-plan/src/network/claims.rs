@@ -1,21 +1,18 @@
-//! Network rules to shaped ordered pairs.
+//! Which rule has which pair of hosts.
 
-use crate::lookup::look_up;
+use super::{Covered, Directions, Pair};
 use crate::selector::Directory;
-use crate::{HostId, Link, Profile, Rule};
-use fogline_scenario::{Findings, NetworkRule, Spanned};
-use link::{LossModel, Share};
+use crate::{HostId, Link, Rule};
+use fogline_scenario::{Findings, NetworkRule};
+use link::Share;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Most ordered pairs that one plan may shape.
-const PAIRS_MAX: usize = 1_000_000;
-
-type Pair = (HostId, HostId);
 
 /// The rules of the plan so far and which of them has each pair.
 #[derive(Default)]
-struct Claims {
+pub(super) struct Claims {
     rules: Vec<Rule>,
+    /// The written rule that each of `rules` comes from.
+    written: Vec<usize>,
     /// Pairs in the order in which they were first claimed.
     order: Vec<Pair>,
     /// The rule (index into `rules`) that has the pair.
@@ -30,74 +27,40 @@ struct Shadowed {
     example: Option<Pair>,
 }
 
-/// Applies all rules: the union of their pairs; of two rules for one pair the later one wins, with a warning.
-pub(crate) fn shape(
-    written: &[NetworkRule],
-    directory: Directory<'_>,
-    findings: &mut Findings,
-) -> (Vec<Rule>, Vec<Link>) {
-    let mut claims = Claims::default();
-    let mut visited: usize = 0;
-    for rule in written {
-        let sources = hosts(&rule.source, "src", directory, findings);
-        let destinations = hosts(&rule.destination, "dst", directory, findings);
-        if sources.is_empty() || destinations.is_empty() {
-            continue;
-        }
-        visited = visited.saturating_add(sources.len().saturating_mul(destinations.len()));
-        if visited > PAIRS_MAX {
-            let message = format!("the rules shape more than {PAIRS_MAX} pairs of hosts");
-            findings.error(&rule.place, message, "narrow `src` and `dst`".to_owned());
-            break;
-        }
-        let forward = pairs(&sources, &destinations);
-        if forward.is_empty() {
-            let message = format!(
-                "the rule from `{}` to `{}` covers one host with itself only",
-                rule.source.value, rule.destination.value
-            );
-            findings.error(&rule.place, message, "select two different hosts".to_owned());
-            continue;
-        }
-        let known: BTreeSet<Pair> = forward.iter().copied().collect();
-        let backward = if rule.symmetric { pairs(&destinations, &sources) } else { Vec::new() };
-        let backward: Vec<Pair> = backward.into_iter().filter(|pair| !known.contains(pair)).collect();
-        let mut shadowed = BTreeMap::new();
-        claims.claim(rule, false, &forward, &mut shadowed);
-        if rule.symmetric {
-            claims.claim(rule, true, &backward, &mut shadowed);
-        }
-        let total = forward.len() + backward.len();
-        claims.report(rule, total, &shadowed, directory, findings);
-    }
-    claims.finish()
-}
-
-fn hosts(
-    selector: &Spanned<String>,
-    what: &str,
-    directory: Directory<'_>,
-    findings: &mut Findings,
-) -> Vec<HostId> {
-    let services = look_up(selector, what, directory, findings);
-    services.into_iter().map(|service| directory.services[service].host).collect()
-}
-
-/// Every source with every destination; a host has no link to itself.
-fn pairs(sources: &[HostId], destinations: &[HostId]) -> Vec<Pair> {
-    let all = sources.iter().flat_map(|source| destinations.iter().map(move |to| (*source, *to)));
-    all.filter(|(source, destination)| source != destination).collect()
+/// Those who share a bottleneck: a source host of one direction of a rule, or a whole written rule.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Sharers {
+    Host(usize, HostId),
+    Group(usize),
 }
 
 impl Claims {
+    /// Gives both directions of the written rule of number `number` their pairs.
+    pub(super) fn take(
+        &mut self,
+        number: usize,
+        written: &NetworkRule,
+        pairs: &Covered,
+        directory: Directory<'_>,
+        findings: &mut Findings,
+    ) -> Directions {
+        let mut shadowed = BTreeMap::new();
+        let Covered { forward, backward } = pairs;
+        let total = forward.len() + backward.len();
+        let forward = self.claim((number, written), false, forward, &mut shadowed);
+        let back = written.symmetric.then(|| self.claim((number, written), true, backward, &mut shadowed));
+        self.report(written, total, &shadowed, directory, findings);
+        Directions { forward, mirrored: back }
+    }
+
     /// Gives `pairs` to one direction of a written rule.
     fn claim(
         &mut self,
-        written: &NetworkRule,
+        (number, written): (usize, &NetworkRule),
         mirrored: bool,
         pairs: &[Pair],
         shadowed: &mut BTreeMap<usize, Shadowed>,
-    ) {
+    ) -> usize {
         let index = self.rules.len();
         for pair in pairs {
             match self.owner.insert(*pair, index) {
@@ -120,17 +83,14 @@ impl Claims {
             source: source.clone(),
             destination: destination.clone(),
             mirrored,
-            profile: Profile {
-                delay: written.delay.as_ref().map(|delay| delay.value).unwrap_or_default(),
-                rate: written.rate.as_ref().map(|rate| rate.value),
-                loss: LossModel::Independent(
-                    written.loss.as_ref().map(|loss| loss.value).unwrap_or_default(),
-                ),
-                ..Profile::default()
-            },
-            share: Share::Pair,
+            profile: written.profile(),
+            share: written.share,
+            congestion: written.congestion,
+            seed: written.seed,
             links: Vec::new(),
         });
+        self.written.push(number);
+        index
     }
 
     fn report(
@@ -156,12 +116,36 @@ impl Claims {
         }
     }
 
-    fn finish(mut self) -> (Vec<Rule>, Vec<Link>) {
+    /// The rules with their pairs, and the links; reports rules of which nothing is left.
+    pub(super) fn finish(
+        mut self,
+        written: &[NetworkRule],
+        directions: &[Option<Directions>],
+        findings: &mut Findings,
+    ) -> (Vec<Rule>, Vec<Link>) {
         let mut links = Vec::with_capacity(self.order.len());
+        let mut bottlenecks: BTreeMap<Sharers, usize> = BTreeMap::new();
         for pair in &self.order {
-            let rule = &mut self.rules[self.owner[pair]];
+            let owner = self.owner[pair];
+            let rule = &mut self.rules[owner];
             rule.links.push(links.len());
-            links.push(Link::new(pair.0, pair.1, rule.profile));
+            let sharers = match rule.share {
+                Share::Pair => None,
+                Share::Host => Some(Sharers::Host(owner, pair.0)),
+                Share::Group => Some(Sharers::Group(self.written[owner])),
+            };
+            let next = bottlenecks.len();
+            let bottleneck = sharers.map(|sharers| *bottlenecks.entry(sharers).or_insert(next));
+            let (congestion, seed) = (rule.congestion, rule.seed);
+            links.push(Link { bottleneck, congestion, seed, ..Link::new(pair.0, pair.1, rule.profile) });
+        }
+        for (written, directions) in written.iter().zip(directions) {
+            let Some(directions) = directions else { continue };
+            let left = |rule: usize| self.rules[rule].links.len();
+            if left(directions.forward) + directions.mirrored.map_or(0, left) == 0 {
+                let message = "nothing is left of this rule: later ones replace it for all of its pairs";
+                findings.warning(&written.place, message, "remove it, or put it last".to_owned());
+            }
         }
         (self.rules, links)
     }

@@ -6,7 +6,7 @@ use netem::{
 };
 use std::fs::File;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +21,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// The address of a host.
 pub(crate) const fn address(host: usize) -> Ipv4Addr {
     Ipv4Addr::from_bits(0x0a4d_0001 + host as u32)
+}
+
+/// The unique local IPv6 address of a host.
+pub(crate) const fn address6(host: usize) -> Ipv6Addr {
+    Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, host as u16 + 1)
 }
 
 /// Where a host's socket is.
@@ -84,6 +89,8 @@ impl Bed {
                         std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1")?;
                     }
                     let namespace = File::open("/proc/thread-self/ns/net")?;
+                    let address6 = terms.ipv6.then(|| (address6(host), 64));
+                    let options = DeviceOptions { address6, ..options.clone() };
                     let device = Device::create("net0", address(host), 16, &options).expect("a device");
                     Ok((namespace, device))
                 });
@@ -144,10 +151,15 @@ impl Bed {
         snapshot.links.into_iter().find(wanted).expect("a link")
     }
 
-    /// A connection between two hosts: the sending end and the receiving end.
+    /// A connection between two hosts over IPv4: the sending end and the receiving end.
     pub(crate) fn stream(&self, from: usize, to: usize) -> (TcpStream, TcpStream) {
-        let listener = self.inside(to, || TcpListener::bind(socket_address(to)).unwrap());
-        let sender = self.inside(from, || TcpStream::connect_timeout(&socket_address(to), PATIENCE).unwrap());
+        self.connection(from, to, socket_address(to))
+    }
+
+    /// A connection of a host to an address of another.
+    pub(crate) fn connection(&self, from: usize, to: usize, address: SocketAddr) -> (TcpStream, TcpStream) {
+        let listener = self.inside(to, || TcpListener::bind(address).unwrap());
+        let sender = self.inside(from, || TcpStream::connect_timeout(&address, PATIENCE).unwrap());
         let (receiver, _) = listener.accept().unwrap();
         sender.set_write_timeout(Some(PATIENCE)).unwrap();
         receiver.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -7,7 +7,11 @@
 
 mod basics;
 mod bed;
+mod changes;
+mod families;
+mod mishaps;
 mod rights;
+mod sharing;
 
 use bed::{Bed, PATIENCE, socket_address};
 use link::Bounds;
@@ -31,6 +35,10 @@ const PATH_VARIABLE: &str = "NETEM_TEST_PATH";
 /// Everything, each on a bed of its own.
 fn judge(path: DataPath, tun: &Path) {
     basics::judge(path, tun);
+    changes::judge(path, tun);
+    families::judge(path, tun);
+    mishaps::judge(path, tun);
+    sharing::judge(path, tun);
 }
 
 fn is_root() -> bool {

@@ -117,6 +117,8 @@ pub struct NetworkRule {
     pub share: Share,
     /// TCP congestion control on its links, where it is not the run's.
     pub congestion: Option<Congestion>,
+    /// Seed of its links' randomness, where it is not the run's.
+    pub seed: Option<u64>,
     /// The links that it has, as positions in the emulator's account.
     pub links: Vec<usize>,
 }

@@ -4,20 +4,27 @@ use crate::cli::ScenarioArgs;
 use crate::exit::Exit;
 use crate::load::{LoadError, Loaded, load};
 use fogline_scenario::{Diagnostic, Severity};
+use link::Congestion;
 
 /// Runs the subcommand.
 pub(crate) fn run(args: &ScenarioArgs) -> Exit {
-    match load_or_explain(args) {
+    match load_or_explain(args, None) {
         Err(exit) => exit,
         Ok(loaded) => {
             let plan = &loaded.plan;
             println!(
-                "{}: {} hosts, {} services, {} workflow entries, {} shaped pairs; nothing wrong found",
+                "{}: {} hosts, {} services, {} workflow entries, {} shaped pairs, {} scheduled changes; {}",
                 plan.scenario,
                 plan.hosts.len(),
                 plan.services.len(),
                 plan.entries.len(),
-                plan.links.len()
+                plan.links.len(),
+                plan.changes.len(),
+                match loaded.warnings.len() {
+                    0 => "nothing wrong found".to_owned(),
+                    1 => "1 warning".to_owned(),
+                    many => format!("{many} warnings"),
+                }
             );
             Exit::Success
         }
@@ -25,8 +32,8 @@ pub(crate) fn run(args: &ScenarioArgs) -> Exit {
 }
 
 /// Loads the scenario; findings go to standard error, warnings too.
-pub(crate) fn load_or_explain(args: &ScenarioArgs) -> Result<Loaded, Exit> {
-    match load(args) {
+pub(crate) fn load_or_explain(args: &ScenarioArgs, congestion: Option<Congestion>) -> Result<Loaded, Exit> {
+    match load(args, congestion) {
         Ok(loaded) => {
             print_findings(&loaded.warnings);
             Ok(loaded)

@@ -3,7 +3,7 @@
 use crate::exit::Exit;
 use crate::network::NetworkArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use link::Bounds;
+use link::{Bounds, Congestion};
 use std::path::PathBuf;
 use units::{Delay, Percent};
 
@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Network(NetworkArgs),
     /// Build the report of a run folder again.
     Report(ReportArgs),
+    /// Print the JSON Schema of a scenario file, for editors.
+    Schema(SchemaArgs),
 }
 
 /// Where the scenario is.
@@ -92,6 +94,12 @@ pub(crate) struct DeployArgs {
 }
 
 impl DeployArgs {
+    /// The congestion control by its name; the command line takes no other names.
+    pub(crate) fn congestion(&self) -> Congestion {
+        let all = [Congestion::Cubic, Congestion::Bbr, Congestion::Reno];
+        all.into_iter().find(|known| known.name() == self.congestion).unwrap_or(Congestion::Cubic)
+    }
+
     /// The bounds in force: those of the network file, unless the command line has others.
     pub(crate) fn bounds(&self, planned: &Bounds) -> Bounds {
         Bounds { late: self.late_max.or(planned.late), drops: self.drops_max.unwrap_or(planned.drops) }
@@ -148,4 +156,19 @@ pub(crate) struct ReportArgs {
     /// The run folder, for example scenarios/smart-surveillance/20260102-030405.
     #[arg(value_name = "RUN_DIR")]
     pub(crate) run: PathBuf,
+}
+
+/// Options of `schema`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// Which file.
+    #[arg(value_enum)]
+    pub(crate) of: SchemaOf,
+}
+
+/// Files that have a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// network.yaml.
+    Network,
 }

@@ -12,7 +12,7 @@ use fogline_workflow::Cancel;
 /// Runs the subcommand: `--repeat` n makes n + 1 runs, each in a folder of its own. The first that does not succeed
 /// decides the exit code; an interruption or a machine that cannot host the experiment ends the repetition.
 pub(crate) fn run(args: &DeployArgs) -> Exit {
-    let loaded = match load_or_explain(&args.scenario) {
+    let loaded = match load_or_explain(&args.scenario, Some(args.congestion())) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };

@@ -4,6 +4,7 @@ use crate::cli::ScenarioArgs;
 use fogline_plan::Plan;
 use fogline_scenario::{Diagnostic, Severity, Source, Sources, TraceFile};
 use fogline_workflow::Context;
+use link::Congestion;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -38,11 +39,12 @@ pub(crate) enum LoadError {
     Invalid(Vec<Diagnostic>),
 }
 
-/// Reads, parses, plans and dry-renders the scenario; starts and writes nothing.
+/// Reads, parses, plans and dry-renders the scenario; starts and writes nothing. `congestion` is the run's, as far as
+/// known: some warnings hang on it.
 ///
 /// # Errors
 /// [`LoadError::Unreadable`] for a file that is missing or is not UTF-8, [`LoadError::Invalid`] with all findings.
-pub(crate) fn load(args: &ScenarioArgs) -> Result<Loaded, LoadError> {
+pub(crate) fn load(args: &ScenarioArgs, congestion: Option<Congestion>) -> Result<Loaded, LoadError> {
     let folder = &args.scenario;
     let layers_path = folder.join("layers_services.yaml");
     let optional = ["network.yaml", "workflow.yaml"].map(|name| folder.join(name));
@@ -60,7 +62,7 @@ pub(crate) fn load(args: &ScenarioArgs) -> Result<Loaded, LoadError> {
     let name = absolute(folder)
         .file_name()
         .map_or_else(|| "scenario".to_owned(), |n| n.to_string_lossy().into_owned());
-    let options = fogline_plan::Options { scenario: name, ..fogline_plan::Options::default() };
+    let options = fogline_plan::Options { scenario: name, congestion, ..fogline_plan::Options::default() };
     let plan = scenario.and_then(|scenario| {
         let (plan, more) = fogline_plan::plan(&scenario, &options);
         findings.extend(more);

@@ -15,6 +15,7 @@ mod plan;
 mod progress;
 mod report;
 mod run;
+mod schema;
 mod table;
 mod timeline;
 mod verdict;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Destroy(args) => destroy::run(&args),
         Command::Network(args) => network::run(args),
         Command::Report(args) => report::run(&args),
+        Command::Schema(args) => schema::run(&args),
     };
     exit.into()
 }

@@ -1,5 +1,7 @@
 //! `fogline plan`: what a deployment would do, as tables or JSON.
 
+mod network;
+
 use crate::check::load_or_explain;
 use crate::cli::PlanArgs;
 use crate::exit::Exit;
@@ -12,7 +14,7 @@ use std::io::Write;
 
 /// Runs the subcommand.
 pub(crate) fn run(args: &PlanArgs) -> Exit {
-    let loaded = match load_or_explain(&args.scenario) {
+    let loaded = match load_or_explain(&args.scenario, None) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
@@ -37,15 +39,10 @@ fn json_text(plan: &Plan, commands: &[PlannedCommand]) -> String {
         "bindings": plan.entries.iter().flat_map(|entry| bindings(plan, entry)).map(|b| json!({
             "entry": b.entry, "host": b.host, "variable": b.variable, "grouping": b.grouping, "services": b.services,
         })).collect::<Vec<_>>(),
-        "rules": plan.rules.iter().map(|r| json!({
-            "name": r.name, "source": r.source, "destination": r.destination, "mirrored": r.mirrored, "pairs": r.links.len(),
-            "delay": r.profile.delay.to_string(), "rate": r.profile.rate.map(|rate| rate.to_string()),
-            "loss": r.profile.loss.to_string(),
-        })).collect::<Vec<_>>(),
-        "links": plan.links.iter().map(|l| json!({
-            "source": host(l.source), "destination": host(l.destination), "delay": l.profile.delay.to_string(),
-            "rate": l.profile.rate.map(|rate| rate.to_string()), "loss": l.profile.loss.to_string(),
-        })).collect::<Vec<_>>(),
+        "rules": plan.rules.iter().map(network::rule_json).collect::<Vec<_>>(),
+        "links": plan.links.iter().map(|l| network::link_json(l, host(l.source), host(l.destination))).collect::<Vec<_>>(),
+        "changes": plan.changes.iter().map(network::change_json).collect::<Vec<_>>(),
+        "bounds": plan.bounds,
         "commands": commands.iter().map(command_json).collect::<Vec<_>>(),
     });
     format!("{value:#}\n")
@@ -99,17 +96,7 @@ fn table_text(plan: &Plan, commands: &[PlannedCommand]) -> String {
     let bound = bound
         .map(|b| vec![b.entry.to_owned(), b.host.to_owned(), b.variable.to_owned(), b.services.join(" ")]);
     section(&mut text, "Bindings", &["entry", "host", "variable", "service"], bound.collect());
-    let rules = plan.rules.iter().map(|r| {
-        let rate = r.profile.rate.map_or_else(|| "-".to_owned(), |rate| rate.to_string());
-        let (delay, loss) = (r.profile.delay.to_string(), r.profile.loss.to_string());
-        vec![r.source.clone(), r.destination.clone(), delay, rate, loss, r.links.len().to_string()]
-    });
-    section(
-        &mut text,
-        "Links (rules, one way)",
-        &["from", "to", "delay", "rate", "loss", "pairs"],
-        rules.collect(),
-    );
+    network::tables(&mut text, plan);
     section(&mut text, "Commands", &["phase", "hosts", "module", "command"], command_rows(commands));
     text
 }

@@ -304,7 +304,8 @@ fn network_plan(plan: &Plan) -> NetworkPlan {
         mirrored: rule.mirrored,
         profile: rule.profile,
         share: rule.share,
-        congestion: rule.links.first().and_then(|link| plan.links[*link].congestion),
+        congestion: rule.congestion,
+        seed: rule.seed,
         links: rule.links.clone(),
     };
     let change = |planned: &fogline_plan::PlannedChange| ScheduledChange {

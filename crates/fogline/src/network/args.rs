@@ -2,9 +2,8 @@
 
 use super::protocol::{Place, Request};
 use clap::{ArgGroup, Args, Subcommand};
-use link::{LossModel, Patch};
+use link::Patch;
 use std::path::PathBuf;
-use units::{Delay, Percent, Rate};
 
 /// Options of `network`.
 #[derive(Clone, Debug, Args)]
@@ -132,38 +131,47 @@ pub(crate) struct HealPlace {
     host: Option<String>,
 }
 
-/// Other values for properties of links.
+/// Other values for properties of links, as network.yaml writes them.
 #[derive(Clone, Debug, Args)]
 #[group(required = true, multiple = true)]
 pub(crate) struct Values {
     /// One-way delay, for example 200ms.
     #[arg(long)]
-    delay: Option<Delay>,
+    delay: Option<String>,
+    /// How much the delay varies, for example 5ms or '{spread: 5ms, distribution: normal}'.
+    #[arg(long)]
+    jitter: Option<String>,
     /// Rate, for example 5mbit.
     #[arg(long)]
-    rate: Option<Rate>,
-    /// Share of packets that are lost, for example 20%.
-    #[arg(long, value_name = "PERCENT")]
-    loss: Option<Percent>,
-    /// Share of packets that are delivered twice, for example 1%.
-    #[arg(long, value_name = "PERCENT")]
-    duplicate: Option<Percent>,
-    /// Share of packets of which a bit is flipped, for example 0.1%.
-    #[arg(long, value_name = "PERCENT")]
-    corrupt: Option<Percent>,
+    rate: Option<String>,
+    /// Share of packets that are lost, for example 20% or '{to_bad: 1%, to_good: 25%}'.
+    #[arg(long)]
+    loss: Option<String>,
     /// Share of packets that pass without delay, for example 5%.
     #[arg(long, value_name = "PERCENT")]
-    reorder: Option<Percent>,
+    reorder: Option<String>,
+    /// Share of packets that are delivered twice, for example 1%.
+    #[arg(long, value_name = "PERCENT")]
+    duplicate: Option<String>,
+    /// Share of packets of which a bit is flipped, for example 0.1%.
+    #[arg(long, value_name = "PERCENT")]
+    corrupt: Option<String>,
+    /// What waits for the rate, for example 100, 64kib, 20ms, codel or '{limit: 20ms, discipline: codel}'.
+    #[arg(long)]
+    queue: Option<String>,
 }
 
 impl Action {
     /// The run, how to answer, and what to ask of it.
-    pub(crate) fn request(self) -> (Target, Request) {
-        match self {
+    ///
+    /// # Errors
+    /// When a value cannot be read; says what would be right.
+    pub(crate) fn request(self) -> Result<(Target, Request), String> {
+        Ok(match self {
             Self::Show { links, target } => (target, Request::Show { links }),
             Self::Set { pairs: Pairs { src, dst, symmetric }, values, target } => {
                 let place = Place::Pairs { src, dst, symmetric };
-                (target, Request::Set { place, patch: values.patch() })
+                (target, Request::Set { place, patch: values.patch()? })
             }
             Self::Cut { place: CutPlace { src, dst, symmetric, host }, target } => {
                 let patch = Patch { cut: Some(true), ..Patch::default() };
@@ -172,7 +180,7 @@ impl Action {
             Self::Heal { place: HealPlace { src, dst, symmetric, host }, target } => {
                 (target, Request::Heal { place: place(src, dst, symmetric, host) })
             }
-        }
+        })
     }
 }
 
@@ -185,15 +193,26 @@ fn place(src: Option<String>, dst: Option<String>, symmetric: bool, host: Option
 }
 
 impl Values {
-    fn patch(&self) -> Patch {
-        Patch {
-            delay: self.delay,
-            rate: self.rate,
-            loss: self.loss.map(LossModel::Independent),
-            duplicate: self.duplicate,
-            corrupt: self.corrupt,
-            reorder: self.reorder,
-            ..Patch::default()
-        }
+    /// The values, read by the same rules as those of the network file.
+    fn patch(&self) -> Result<Patch, String> {
+        let all = [
+            ("delay", &self.delay),
+            ("jitter", &self.jitter),
+            ("rate", &self.rate),
+            ("loss", &self.loss),
+            ("reorder", &self.reorder),
+            ("duplicate", &self.duplicate),
+            ("corrupt", &self.corrupt),
+            ("queue", &self.queue),
+        ];
+        let given = all.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)));
+        let given: Vec<(String, String)> = given.collect();
+        fogline_scenario::patch("command line", &given).map_err(|findings| {
+            let said = findings.iter().map(|finding| match &finding.hint {
+                Some(hint) => format!("{}\n  hint: {hint}", finding.message),
+                None => finding.message.clone(),
+            });
+            said.collect::<Vec<_>>().join("\n")
+        })
     }
 }

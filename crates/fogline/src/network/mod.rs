@@ -19,7 +19,10 @@ use std::io::Write;
 
 /// Runs the subcommand.
 pub(crate) fn run(args: NetworkArgs) -> Exit {
-    let (target, request) = args.action.request();
+    let (target, request) = match args.action.request() {
+        Ok(asked) => asked,
+        Err(reason) => return refused(&reason),
+    };
     let answer = client::running(&target.folder).and_then(|folder| client::ask(&folder, &request));
     let text = match answer {
         Ok(Answer::Refused(reason)) => return refused(&reason),

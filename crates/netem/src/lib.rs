@@ -1,7 +1,7 @@
-//! User-space link emulation over TAP devices: delay, rate and loss between network namespaces, on any kernel
-//! that has TUN/TAP, with or without root.
+//! User-space link emulation: delay, rate and loss between network namespaces, on any kernel that has TUN/TAP or
+//! virtual Ethernet pairs, with or without root.
 //!
-//! Every node is a network namespace with one TAP [`Device`]. One worker thread holds the other ends of all
+//! Every node is a network namespace with one [`Device`], a TAP or an end of a pair ([`DataPath`]). One worker thread holds the other ends of all
 //! devices, sends each packet through the [link](model::link) of its ordered pair of nodes, and writes it to
 //! the destination's device when it is due. Packets travel as the kernel made them, super-packets of up to
 //! 64 KiB included; these are cut into wire packets only where a loss or the pace of the link asks for it.
@@ -32,6 +32,7 @@
 mod device;
 mod emulator;
 mod histogram;
+pub mod kernel;
 pub mod model;
 mod netlink;
 mod punctuality;

@@ -16,7 +16,7 @@ pub enum DataPath {
     Packet,
     /// Through a bridge of the kernel's, with nothing emulated: how fast this machine could be.
     Bridge,
-    /// Through a bridge, shaped by the kernel's own `htb` and `netem` at each host.
+    /// Through a bridge, shaped by the kernel's own `htb` and `netem` at each host: see [`kernel`](crate::kernel).
     Kernel,
 }
 

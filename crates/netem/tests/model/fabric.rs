@@ -141,8 +141,8 @@ fn assert_accounts(fabric: &Fabric) {
     for account in fabric.accounts() {
         let parts =
             [account.delivered, account.lost, account.queue_dropped, account.memory_dropped, account.queued];
-        assert_eq!(account.entered.packets, parts.iter().map(|tally| tally.packets).sum());
-        assert_eq!(account.entered.bytes, parts.iter().map(|tally| tally.bytes).sum());
+        assert_eq!(account.entered.packets, parts.iter().map(|tally| tally.packets).sum::<u64>());
+        assert_eq!(account.entered.bytes, parts.iter().map(|tally| tally.bytes).sum::<u64>());
     }
 }
 

@@ -15,6 +15,8 @@ pub enum ProbeKind {
     Delay,
     /// Loss: many small packets, sent in small bursts so that each target gets an even stream.
     Loss,
+    /// Size: packets of exactly [`ProbePlan::payload_bytes`] that nobody may cut into fragments.
+    Size,
     /// Rate: more than the link can carry, for a short time.
     Rate {
         /// Rate to offer per target, in bits per second of Ethernet frames (IP packet + 14 bytes).
@@ -68,7 +70,7 @@ pub struct ProbePlan {
     pub duration: Duration,
     /// How long to wait for echoes after the last packet.
     pub echo_wait: Duration,
-    /// UDP payload of [`ProbeKind::Loss`] and [`ProbeKind::Delay`] packets, in bytes: 48 to 1,472.
+    /// UDP payload of all but [`ProbeKind::Rate`] packets, in bytes: 48 to 1,472, of [`ProbeKind::Size`] to 65,507.
     pub payload_bytes: usize,
 }
 
@@ -90,7 +92,7 @@ pub struct FlowSent {
     pub flow: u32,
     /// Packets handed to the kernel, segments counted one by one.
     pub packets: u64,
-    /// Packets that the kernel refused at once (no route, buffer full).
+    /// Packets that the kernel refused at once (no route, buffer full, larger than the interface takes).
     pub refused: u64,
     /// Ethernet bytes handed to the kernel (IP packets + 14 each).
     pub frame_bytes: u64,
@@ -122,6 +124,8 @@ pub struct FlowReport {
     pub reordered: u64,
     /// Ethernet bytes received (IP packets + 14 each).
     pub frame_bytes: u64,
+    /// UDP payload of the largest packet received, in bytes.
+    pub largest_bytes: u32,
     /// Ethernet bytes that arrived after the skipped beginning, the first arrival there left out.
     pub rate_frame_bytes: u64,
     /// Time between the first and the last arrival after the skipped beginning, in nanoseconds.

@@ -45,6 +45,6 @@ pub use local::lab::lab_main;
 pub use local::rights::{MissingRight, Right, Rights, probe_rights, probe_rights_with};
 pub use local::{LocalOptions, LocalTestbed, TestbedError};
 pub use measure::{
-    DelayMeasurement, LossMeasurement, MeasureOptions, RateMeasurement, RateProbe, RuleMeasurement, Verdict,
-    measure,
+    DelayMeasurement, JitterMeasurement, LossAccount, LossMeasurement, MeasureOptions, MtuMeasurement,
+    RateMeasurement, RateProbe, RuleMeasurement, Verdict, measure,
 };

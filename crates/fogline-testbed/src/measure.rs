@@ -1,23 +1,40 @@
 //! Measures every link before anything depends on it, with real packets between real hosts.
 //!
 //! For each [`Rule`] of a plan (which is one direction):
-//! - one-way delay and round-trip time over all its pairs, from single packets;
-//! - loss over all its pairs together, from so many packets that the standard error is a 24th of the asked loss: what
-//!   is off by a sixth then is off by four standard errors. The packets fill at most half of any link;
-//! - rate over one pair, by offering a third more than asked for a short time.
+//! - one-way delay and round-trip time over all its pairs, from single packets; where jitter was asked for, also how
+//!   delays vary;
+//! - loss over all its pairs together, from so many packets that the standard error is a 24th of the asked loss, so that
+//!   what is off by a sixth is off by four standard errors; smaller losses are confirmed by a second witness, the
+//!   emulator's own account of the same packets;
+//! - the largest packet that passes, on all its pairs;
+//! - rate over one pair, by offering a third more than asked for a short time; over two at once where pairs share it.
 //!
-//! Delay and loss probes of all rules run at once. Rate probes run together where they share no host. Delay is
-//! measured between two hosts' clocks, which are one clock on one machine; across machines only the round-trip time
-//! can be trusted.
+//! Probes of all rules run at once, but never fill more than half of a rate, whoever shares it. Rate probes run together
+//! where they share neither host nor rate. Delay is measured between two hosts' clocks, which are one clock on one
+//! machine; across machines only the round-trip time can be trusted. What is measured is what links are at first: what
+//! changes later does not count, and of a rule that begins cut only that nothing passes.
 
+mod budget;
+mod expect;
 mod judge;
+mod loss;
+mod report;
 mod round;
+mod size;
 
+pub use report::{
+    DelayMeasurement, JitterMeasurement, LossAccount, LossMeasurement, MtuMeasurement, RateMeasurement,
+    RateProbe, RuleMeasurement, Verdict,
+};
+
+use budget::{Budget, pool};
 use fogline_agent::{AgentError, Client};
 use fogline_plan::{Plan, Profile, Rule};
-use judge::{judge_delay, judge_loss, judge_rate};
+use judge::{judge_delay, judge_rate};
+use loss::judge_loss;
+use netem::Snapshot;
 use round::{Flow, Round, Traffic};
-use serde::{Deserialize, Serialize};
+use size::{judge_size, measure_sizes};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -25,6 +42,13 @@ use std::time::Duration;
 const PAYLOAD_BYTES: usize = 64;
 /// Ethernet bytes of a loss probe.
 const FRAME_BYTES: u64 = PAYLOAD_BYTES as u64 + 42;
+/// Delay probes per rule where the delay varies, and how many spreads they lie apart.
+const JITTER_PACKETS: u32 = 400;
+const JITTER_SPREADS_APART: u32 = 5;
+/// Longest time of the delay probes.
+const DELAY_DURATION_MAX: Duration = Duration::from_secs(3);
+/// Shortest time of the loss probes.
+const LOSS_DURATION_MIN: Duration = Duration::from_millis(200);
 /// Ethernet bits of a rate probe, as the agent sends it.
 const RATE_FRAME_BITS: u64 = 1442 * 8;
 /// Packets of a rate probe that arrive at least, however slow the link.
@@ -51,6 +75,10 @@ pub struct MeasureOptions {
     pub rate_duration: Duration,
     /// Pairs per rule whose rate is measured.
     pub rate_pairs: usize,
+    /// Pairs of all rules together; of rules with more than their part of them an even sample is measured.
+    pub pairs_max: usize,
+    /// Bytes of the largest IPv4 packet that every link should pass.
+    pub mtu: u32,
 }
 
 impl Default for MeasureOptions {
@@ -60,264 +88,217 @@ impl Default for MeasureOptions {
             delay_packets: 25,
             delay_duration: Duration::from_millis(300),
             loss_packets_max: 40_000,
-            loss_packets_per_s: 45_000,
+            loss_packets_per_s: 50_000,
             loss_duration_max: Duration::from_secs(4),
             rate_duration: Duration::from_millis(300),
             rate_pairs: 1,
+            pairs_max: 1000,
+            mtu: 1500,
         }
     }
 }
 
-/// Whether a measurement confirms what was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// It does.
-    Within,
-    /// It contradicts it.
-    Outside,
-    /// It does neither: too few packets, or the sender could not offer enough.
-    Unclear,
-}
+/// A rule with its number and the links that are measured.
+type Measured<'a> = (usize, &'a Rule, Vec<usize>);
 
-/// What was asked of one rule, and what its links do.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RuleMeasurement {
-    /// The rule's name: `cloud-fog`.
-    pub rule: String,
-    /// Source selector as written.
-    pub source: String,
-    /// Destination selector as written.
-    pub destination: String,
-    /// Whether this is the mirrored half of a symmetric rule.
-    pub mirrored: bool,
-    /// Ordered pairs of hosts that the rule covers.
-    pub pairs: usize,
-    /// Delay.
-    pub delay: DelayMeasurement,
-    /// Rate.
-    pub rate: RateMeasurement,
-    /// Loss.
-    pub loss: LossMeasurement,
-}
-
-impl RuleMeasurement {
-    /// Whether nothing contradicts what was asked.
-    pub fn agrees(&self) -> bool {
-        [self.delay.verdict, self.rate.verdict, self.loss.verdict].iter().all(|it| *it != Verdict::Outside)
-    }
-}
-
-/// One-way delay and round-trip time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DelayMeasurement {
-    /// One-way delay asked for, in milliseconds.
-    pub asked_ms: f64,
-    /// Median one-way delay over all pairs, in milliseconds.
-    pub one_way_ms_p50: Option<f64>,
-    /// Least one-way delay over all pairs, in milliseconds.
-    pub one_way_ms_min: Option<f64>,
-    /// Median one-way delay of the pair where it is farthest from what was asked, in milliseconds.
-    pub one_way_ms_p50_worst_pair: Option<f64>,
-    /// Median round-trip time over all pairs, in milliseconds.
-    pub rtt_ms_p50: Option<f64>,
-    /// One-way delays measured.
-    pub samples: usize,
-    /// Pairs over which no packet came through: `source > destination`.
-    pub silent_pairs: Vec<String>,
-    /// Within one millisecond of what was asked, and no pair silent.
-    pub verdict: Verdict,
-}
-
-/// Rate, in bits per second of Ethernet frames (IP packet + 14 bytes, as `tc` counts on Ethernet).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RateMeasurement {
-    /// Rate asked for, in bits per second; absent when unlimited, and then not measured.
-    pub asked_bits_per_s: Option<u64>,
-    /// Rate measured, in bits per second: the median of all probes below.
-    pub measured_bits_per_s: Option<f64>,
-    /// Every probe.
-    pub probes: Vec<RateProbe>,
-    /// Within 5 % of what was asked.
-    pub verdict: Verdict,
-}
-
-/// One rate probe.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RateProbe {
-    /// Sending host.
-    pub source: String,
-    /// Receiving host.
-    pub destination: String,
-    /// Rate that the sender handed to its kernel, in bits per second.
-    pub offered_bits_per_s: f64,
-    /// Rate that arrived, in bits per second; absent when too little did.
-    pub measured_bits_per_s: Option<f64>,
-    /// Packets that the receiver's socket dropped.
-    pub receiver_drops: u64,
-}
-
-/// Loss.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LossMeasurement {
-    /// Loss asked for, as a fraction.
-    pub asked: f64,
-    /// Loss measured, as a fraction: of all packets of all pairs, without the receivers' own drops.
-    pub measured: Option<f64>,
-    /// Standard error of the measured loss if the asked one is true.
-    pub standard_error: f64,
-    /// Packets sent.
-    pub packets_sent: u64,
-    /// Packets that the links lost.
-    pub packets_lost: u64,
-    /// Packets that the receivers' sockets dropped.
-    pub receiver_drops: u64,
-    /// Packets that the sending hosts' interfaces dropped meanwhile, of this and other rules. These count as lost.
-    pub interface_drops: u64,
-    /// Within one sixth of what was asked (of 0.05 % where nothing was to be lost).
-    pub verdict: Verdict,
-}
-
-/// Measures every rule of `plan` that covers a pair; `agents` are those of its hosts, in order. Nothing else should
-/// use the network meanwhile.
+/// Measures every rule of `plan` that covers a pair; `agents` are those of its hosts, in order, and `network` tells the
+/// emulator's counters, where there are some. Nothing else should use the network meanwhile.
 ///
 /// # Errors
 /// When an agent is lost or cannot send or receive probes. Links that are not as asked are results.
 pub fn measure(
     plan: &Plan,
     agents: &[Client],
+    network: &dyn Fn() -> Option<Snapshot>,
     options: &MeasureOptions,
 ) -> Result<Vec<RuleMeasurement>, AgentError> {
-    let rules: Vec<(usize, &Rule)> =
-        plan.rules.iter().enumerate().filter(|(_, rule)| !rule.links.is_empty()).collect();
-    let delays = measure_delays(plan, agents, &rules, options)?;
-    let losses = measure_losses(plan, agents, &rules, options)?;
+    let rules = sample(plan, options);
+    let budget = Budget::new(plan);
+    let delays = measure_delays(plan, agents, &rules, &budget, options)?;
+    let before = network();
+    let losses = measure_losses(plan, agents, &rules, &budget, options)?;
+    let taken = network().zip(before).map(|(after, before)| after.since(&before));
+    let sizes = measure_sizes(plan, agents, &rules, options.mtu, &budget)?;
     let rates = measure_rates(plan, agents, &rules, options)?;
-    let judged = rules.iter().zip(rates).map(|((number, rule), rate)| RuleMeasurement {
-        rule: rule.name.clone(),
-        source: rule.source.clone(),
-        destination: rule.destination.clone(),
-        mirrored: rule.mirrored,
-        pairs: rule.links.len(),
-        delay: judge_delay(plan, *number, rule, &delays),
-        rate,
-        loss: judge_loss(plan, *number, rule, &losses),
+    let judged = rules.iter().zip(rates).map(|((number, rule, links), rate)| {
+        let of = (*number, *rule);
+        let slowest = links.iter().map(|link| budget.packet_time(*link, FRAME_BYTES)).max();
+        let packet_ms = slowest.unwrap_or_default().as_secs_f64() * 1e3;
+        let (delay, jitter) = judge_delay(plan, of, links, &delays, packet_ms);
+        RuleMeasurement {
+            rule: rule.name.clone(),
+            source: rule.source.clone(),
+            destination: rule.destination.clone(),
+            mirrored: rule.mirrored,
+            pairs: rule.links.len(),
+            pairs_measured: links.len(),
+            delay,
+            jitter,
+            rate,
+            loss: judge_loss(plan, of, links, &losses, taken.as_ref()),
+            mtu: judge_size(plan, of, links, options.mtu, &sizes),
+        }
     });
     Ok(judged.collect())
 }
 
+/// The rules that cover pairs, each with an even sample of these.
+fn sample<'a>(plan: &'a Plan, options: &MeasureOptions) -> Vec<Measured<'a>> {
+    let rules: Vec<_> = plan.rules.iter().enumerate().filter(|(_, rule)| !rule.links.is_empty()).collect();
+    let most = (options.pairs_max / rules.len().max(1)).max(1);
+    let sampled = |rule: &Rule| {
+        let count = rule.links.len().min(most);
+        (0..count).map(|number| rule.links[number * rule.links.len() / count]).collect()
+    };
+    rules.into_iter().map(|(number, rule)| (number, rule, sampled(rule))).collect()
+}
+
+/// Delay probes of all rules at once. Those of a link lie so far apart that jitter seldom makes one wait for another.
 fn measure_delays(
     plan: &Plan,
     agents: &[Client],
-    rules: &[(usize, &Rule)],
+    rules: &[Measured<'_>],
+    budget: &Budget<'_>,
     options: &MeasureOptions,
 ) -> Result<Round, AgentError> {
-    let flow = |rule, link| Flow { rule, link, traffic: Traffic::Delay { packets: options.delay_packets } };
-    let flows: Vec<Flow> = rules
-        .iter()
-        .flat_map(|(number, rule)| rule.links.iter().map(move |link| flow(*number, *link)))
-        .collect();
-    Round::run(plan, agents, &flows, options.delay_duration)
+    let (mut flows, mut duration) = (Vec::new(), options.delay_duration);
+    for (number, rule, links) in rules {
+        let jitter = rule.profile.jitter;
+        let kept_in_order = jitter.filter(|jitter| !jitter.reorder);
+        let apart = kept_in_order
+            .map_or(Duration::ZERO, |jitter| JITTER_SPREADS_APART * jitter.spread.duration());
+        let wanted = jitter.map_or(0, |_| JITTER_PACKETS.div_ceil(links.len() as u32));
+        let fitting = DELAY_DURATION_MAX.as_nanos() / apart.as_nanos().max(1);
+        let packets =
+            wanted.max(options.delay_packets).min(u32::try_from(fitting).unwrap_or(u32::MAX)).max(5);
+        duration = duration.max((apart * packets).min(DELAY_DURATION_MAX));
+        let traffic = Traffic::Delay { packets };
+        flows.extend(links.iter().map(|link| Flow { rule: *number, link: *link, traffic }));
+    }
+    let total: u32 = flows.iter().map(|flow| 2 * flow.traffic.packets()).sum();
+    let paced = Duration::from_secs_f64(f64::from(total) / f64::from(options.loss_packets_per_s.max(1)));
+    let duration = budget.time(&flows, FRAME_BYTES, duration.max(paced), DELAY_DURATION_MAX);
+    budget.fit(&mut flows, FRAME_BYTES, duration);
+    Round::run(plan, agents, &flows, duration)
 }
 
 /// Loss probes of all rules at once. The time follows from the packets, the packets are cut to the longest time.
 fn measure_losses(
     plan: &Plan,
     agents: &[Client],
-    rules: &[(usize, &Rule)],
+    rules: &[Measured<'_>],
+    budget: &Budget<'_>,
     options: &MeasureOptions,
 ) -> Result<Round, AgentError> {
-    let wanted: Vec<f64> =
-        rules.iter().map(|(_, rule)| packets_wanted(&rule.profile, options.loss_packets_max)).collect();
-    let pace = f64::from(options.loss_packets_per_s.max(1));
-    let needed_s = wanted.iter().sum::<f64>() / pace;
-    let duration = Duration::from_secs_f64(needed_s.max(0.2)).min(options.loss_duration_max);
-    let share = (duration.as_secs_f64() / needed_s.max(1e-9)).min(1.0);
     let mut flows = Vec::new();
-    for ((number, rule), wanted) in rules.iter().zip(wanted) {
-        let packets = (wanted * share / rule.links.len() as f64).ceil();
-        for link in &rule.links {
-            let most = half_of_link(&plan.links[*link].profile, duration);
-            let traffic = Traffic::Loss { packets: packets.min(most).max(1.0) as u32 };
-            flows.push(Flow { rule: *number, link: *link, traffic });
-        }
+    for (number, rule, links) in rules {
+        let packets = packets_wanted(&rule.profile, options.loss_packets_max) / links.len() as f64;
+        let traffic = Traffic::Loss { packets: packets.ceil().max(1.0) as u32 };
+        flows.extend(links.iter().map(|link| Flow { rule: *number, link: *link, traffic }));
     }
+    let total: f64 = flows.iter().map(|flow| f64::from(flow.traffic.packets())).sum();
+    let paced = Duration::from_secs_f64(total / f64::from(options.loss_packets_per_s.max(1)));
+    let least = paced.clamp(LOSS_DURATION_MIN, options.loss_duration_max.max(LOSS_DURATION_MIN));
+    let duration = budget.time(&flows, FRAME_BYTES, least, options.loss_duration_max);
+    let share = (duration.as_secs_f64() / paced.as_secs_f64().max(1e-9)).min(1.0);
+    for flow in &mut flows {
+        let packets = f64::from(flow.traffic.packets()) * share;
+        flow.traffic.set_packets((packets as u32).max(1));
+    }
+    budget.fit(&mut flows, FRAME_BYTES, duration);
     Round::run(plan, agents, &flows, duration)
 }
 
-/// Packets after which the standard error is a little below a 24th of the asked loss `p`: `576 (1 - p) / p`.
+/// Packets after which the standard error is a little below a 24th of the asked loss, `576 (1 - p) / p` of independent
+/// losses; a link that is cut needs few.
 fn packets_wanted(profile: &Profile, most: u32) -> f64 {
-    let loss = profile.loss.mean();
-    let wanted = if loss > 0.0 { 1.05 * 576.0 * (1.0 - loss) / loss } else { 4000.0 };
+    let (loss, error) = (expect::loss(profile), expect::loss_error(profile, 1));
+    let wanted = if loss > 0.0 { 1.05 * (24.0 * error / loss).powi(2) } else { 4000.0 };
     wanted.clamp(500.0, f64::from(most.max(500)))
 }
 
-/// Loss probes that take half of a link's rate.
-fn half_of_link(profile: &Profile, duration: Duration) -> f64 {
-    profile.rate.map_or(f64::MAX, |rate| {
-        rate.bits_per_s() as f64 * duration.as_secs_f64() / (FRAME_BYTES * 8) as f64 / 2.0
-    })
-}
+/// One rate probe to come: whose it is, and its flows.
+type Probe = (usize, Vec<Flow>);
 
 /// Rate probes in waves: those of one wave share no host. What does not come out as asked is measured again.
 fn measure_rates(
     plan: &Plan,
     agents: &[Client],
-    rules: &[(usize, &Rule)],
+    rules: &[Measured<'_>],
     options: &MeasureOptions,
 ) -> Result<Vec<RateMeasurement>, AgentError> {
     let mut probes: Vec<Vec<RateProbe>> = vec![Vec::new(); rules.len()];
     for _ in 0..RATE_ATTEMPTS {
-        let mut due: Vec<(usize, Flow)> = Vec::new();
-        for (place, (number, rule)) in rules.iter().enumerate() {
+        let mut due: Vec<Probe> = Vec::new();
+        for (place, (number, rule, _)) in rules.iter().enumerate() {
             if judge_rate(rule, &probes[place]).verdict == Verdict::Within {
                 continue;
             }
-            due.extend(rate_flows(*number, rule, options.rate_pairs, plan).map(|flow| (place, flow)));
+            due.extend(rate_probes(*number, rule, options.rate_pairs, plan).map(|flows| (place, flows)));
         }
         while !due.is_empty() {
             let (wave, later) = split_wave(due, plan);
             due = later;
-            let flows: Vec<Flow> = wave.iter().map(|(_, flow)| *flow).collect();
+            let flows: Vec<Flow> = wave.iter().flat_map(|(_, flows)| flows).copied().collect();
             let round = Round::run(plan, agents, &flows, wave_duration(plan, &flows, options))?;
-            for (place, flow) in wave {
-                probes[place].push(round.rate_probe(plan, &flow));
+            for (place, flows) in wave {
+                probes[place].extend(round.rate_probe(plan, &flows));
             }
         }
     }
-    Ok(rules.iter().zip(&probes).map(|((_, rule), probes)| judge_rate(rule, probes)).collect())
+    Ok(rules.iter().zip(&probes).map(|((_, rule, _), probes)| judge_rate(rule, probes)).collect())
 }
 
-/// The pairs of a rule whose rate is measured. Each rule begins elsewhere among its pairs, so that the rules' pairs
-/// share fewer hosts.
-fn rate_flows<'a>(
+/// The pairs of a rule whose rate is measured, each with one that shares it if there is one. Each rule begins elsewhere
+/// among its pairs, so that the rules' pairs share fewer hosts.
+fn rate_probes<'a>(
     number: usize,
     rule: &'a Rule,
     pairs: usize,
     plan: &'a Plan,
-) -> impl Iterator<Item = Flow> + 'a {
+) -> impl Iterator<Item = Vec<Flow>> + 'a {
     let spread = number * (rule.links.len() / plan.rules.len().max(1)).max(1);
+    let arriving = 1.0 - expect::missing(&rule.profile);
     (0..pairs.min(rule.links.len())).filter_map(move |pair| {
-        let link = rule.links[(spread + pair * (rule.links.len() / pairs.max(1)).max(1)) % rule.links.len()];
-        let asked = rule.profile.rate?.bits_per_s();
-        let traffic = Traffic::Rate { offered_bits_per_s: asked.saturating_add(asked / 3) };
-        Some(Flow { rule: number, link, traffic })
+        let first = rule.links[(spread + pair * (rule.links.len() / pairs.max(1)).max(1)) % rule.links.len()];
+        let asked = rule.profile.rate?.bits_per_s() as f64;
+        let links: Vec<usize> = [Some(first), sharer(first, rule, plan)].into_iter().flatten().collect();
+        // A third more than asked has to be left after the losses; where nearly all is lost, nothing can be shown.
+        let offered = asked * 4.0 / 3.0 / arriving / links.len() as f64;
+        let traffic = Traffic::Rate { offered_bits_per_s: (offered as u64).max(1) };
+        (arriving > 0.1).then(|| links.into_iter().map(|link| Flow { rule: number, link, traffic }).collect())
     })
 }
 
-type Due = Vec<(usize, Flow)>;
+/// Another pair of the rule that has the same bottleneck; between other hosts, if that can be.
+fn sharer(first: usize, rule: &Rule, plan: &Plan) -> Option<usize> {
+    plan.links[first].bottleneck?;
+    let shares = |link: &&usize| **link != first && pool(plan, **link) == pool(plan, first);
+    let (one, links) = (&plan.links[first], &plan.links);
+    let apart = |link: &usize| {
+        let other = &links[*link];
+        usize::from(other.source != one.source && other.source != one.destination)
+            + usize::from(other.destination != one.destination && other.destination != one.source)
+    };
+    rule.links.iter().filter(shares).max_by_key(|link| apart(link)).copied()
+}
 
-/// The first probes that share no host, and the others. At most two run at once: a probe needs a sender, the
-/// emulator and a receiver, and a machine may have two processors.
-fn split_wave(due: Due, plan: &Plan) -> (Due, Due) {
-    let mut busy = HashSet::new();
+/// The first probes that share neither host nor rate, and the others. At most two run at once: a probe needs a sender,
+/// the emulator and a receiver, and a machine may have two processors.
+fn split_wave(due: Vec<Probe>, plan: &Plan) -> (Vec<Probe>, Vec<Probe>) {
+    let (mut busy, mut full) = (HashSet::new(), HashSet::new());
     let mut wave = 0;
-    due.into_iter().partition(|(_, flow)| {
-        let link = &plan.links[flow.link];
-        let free = wave < 2 && !busy.contains(&link.source) && !busy.contains(&link.destination);
+    due.into_iter().partition(|(_, flows)| {
+        let links = || flows.iter().map(|flow| &plan.links[flow.link]);
+        let hosts: Vec<_> = links().flat_map(|link| [link.source, link.destination]).collect();
+        let pools: Vec<_> = flows.iter().map(|flow| pool(plan, flow.link)).collect();
+        let free = wave < 2
+            && hosts.iter().all(|host| !busy.contains(host))
+            && pools.iter().all(|pool| !full.contains(pool));
         if free {
             wave += 1;
-            busy.extend([link.source, link.destination]);
+            busy.extend(hosts);
+            full.extend(pools);
         }
         free
     })

@@ -207,6 +207,7 @@ fn count_datagram(
                 let flow = flows.entry(packet.flow).or_insert_with(|| Flow::new(packet.flow));
                 let frame_bytes = bytes.len() as u64 + HEADER_BYTES;
                 flow.count(&packet, frame_bytes, arrived_ns);
+                flow.report.largest_bytes = flow.report.largest_bytes.max(bytes.len() as u32);
                 run = Some((packet.flow, run.map_or(0, |(_, bytes)| bytes) + frame_bytes));
             }
             _ => strangers += 1,

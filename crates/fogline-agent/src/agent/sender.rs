@@ -8,7 +8,8 @@ use crate::error::{Context as _, Failure};
 use crate::limits::FLOWS_MAX;
 use crate::probe::{FlowSent, ProbeKind, ProbePlan, ProbeSent};
 use crate::sys::udp::{
-    BATCH, ReceiveBatch, Received, prepare_receiver, prepare_sender, send_batch, set_segment,
+    BATCH, ReceiveBatch, Received, forbid_fragments, prepare_receiver, prepare_sender, send_batch,
+    set_segment,
 };
 use crate::sys::{Interest, wait_ready};
 use std::collections::HashMap;
@@ -27,6 +28,8 @@ const SEND_PATIENCE: Duration = Duration::from_secs(1);
 const BUFFER_BYTES: i32 = 4 << 20;
 /// Loss packets due within this time go out together: fewer wake-ups.
 const LOSS_SLACK: Duration = Duration::from_millis(2);
+/// The most that an IPv4 packet leaves for a UDP payload.
+const SIZE_BYTES_MAX: usize = 65_507;
 /// UDP payload of a rate packet.
 const RATE_PAYLOAD_BYTES: usize = 1400;
 /// Rate packets handed to the kernel at once, at most: 64 KiB, what one segmented datagram may hold.
@@ -50,6 +53,10 @@ pub(super) fn send(plan: &ProbePlan) -> Result<ProbeSent, Failure> {
         ProbeKind::Rate { offered_bits_per_s } => sender.flood(offered_bits_per_s),
         ProbeKind::Delay => sender.pace(PacketKind::Delay, Duration::ZERO),
         ProbeKind::Loss => sender.pace(PacketKind::Loss, LOSS_SLACK),
+        // Counted as loss probes are; what differs is their length.
+        ProbeKind::Size => {
+            forbid_fragments(&sender.socket).and_then(|()| sender.pace(PacketKind::Loss, Duration::ZERO))
+        }
     }
     .during(&action)?;
     let elapsed = started.elapsed();
@@ -71,10 +78,16 @@ fn check(plan: &ProbePlan) -> Result<(), Failure> {
         ProbeKind::Rate { offered_bits_per_s: 0 } => refuse("a rate of zero".to_owned()),
         ProbeKind::Rate { .. } => Ok(()),
         _ if packets > PACKETS_MAX => refuse(format!("{packets} packets, at most {PACKETS_MAX}")),
-        _ if !(ECHO_BYTES..=1472).contains(&plan.payload_bytes) => {
-            refuse(format!("a payload of {} bytes, expected {ECHO_BYTES} to 1472", plan.payload_bytes))
+        kind => {
+            let most = if kind == ProbeKind::Size { SIZE_BYTES_MAX } else { 1472 };
+            match (ECHO_BYTES..=most).contains(&plan.payload_bytes) {
+                true => Ok(()),
+                false => {
+                    let bytes = plan.payload_bytes;
+                    refuse(format!("a payload of {bytes} bytes, expected {ECHO_BYTES} to {most}"))
+                }
+            }
         }
-        _ => Ok(()),
     }
 }
 
@@ -85,10 +98,10 @@ struct Sender<'a> {
     flows: Vec<FlowSent>,
 }
 
-/// Whether the kernel was only too busy for a packet.
+/// Whether the kernel would not take this packet, and may take the next.
 fn is_busy(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-        || error.raw_os_error() == Some(libc::ENOBUFS)
+        || matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::EMSGSIZE))
 }
 
 impl Sender<'_> {

@@ -49,6 +49,18 @@ pub(crate) fn prepare_sender(socket: &UdpSocket, buffer_bytes: i32) -> io::Resul
         .or_else(|_| set_option(socket, libc::SOL_SOCKET, libc::SO_SNDBUF, &buffer_bytes))
 }
 
+/// Sends packets whole or not at all, however large the kernel believes the path's packets may be.
+pub(crate) fn forbid_fragments(socket: &UdpSocket) -> io::Result<()> {
+    match socket.local_addr()? {
+        SocketAddr::V4(_) => {
+            set_option(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, &libc::IP_PMTUDISC_PROBE)
+        }
+        SocketAddr::V6(_) => {
+            set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, &libc::IPV6_PMTUDISC_PROBE)
+        }
+    }
+}
+
 /// Makes the kernel cut what is sent into datagrams of `segment_bytes`; zero turns that off.
 pub(crate) fn set_segment(socket: &UdpSocket, segment_bytes: u16) -> io::Result<()> {
     set_option(socket, libc::SOL_UDP, libc::UDP_SEGMENT, &i32::from(segment_bytes))

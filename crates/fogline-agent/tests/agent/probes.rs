@@ -91,6 +91,25 @@ fn a_rate_probe_sends_what_is_asked_and_the_receiver_counts_frames() {
 }
 
 #[test]
+fn size_probes_pass_whole_or_not_at_all() {
+    let (near, far) = (Guest::start(), Guest::start());
+    let port = listen(&far);
+    // The loopback takes IP packets of 65,536 bytes, so the largest datagram passes and none larger can be asked for.
+    let target = ProbeTarget { address: port.address, flow: 3, packets: 2 };
+    for payload_bytes in [1473, 9000, 65_507] {
+        let sent = near
+            .client
+            .probe_send(&ProbePlan { payload_bytes, ..plan(ProbeKind::Size, vec![target]) })
+            .unwrap();
+        assert_eq!((sent.flows[0].packets, sent.flows[0].refused), (2, 0));
+    }
+    let report = far.client.probe_report(&port, QUIET).unwrap();
+    assert_eq!(report.flows[0].largest_bytes, 65_507);
+    let large = ProbePlan { payload_bytes: 65_508, ..plan(ProbeKind::Size, vec![target]) };
+    assert!(near.client.probe_send(&large).unwrap_err().to_string().contains("expected 48 to 65507"));
+}
+
+#[test]
 fn strangers_are_counted_and_change_nothing() {
     let far = Guest::start();
     let port = listen(&far);

@@ -17,12 +17,55 @@ const RATE_SKIP: Duration = Duration::from_millis(60);
 /// How much later than a link's delay and queue a packet may come.
 const LATE: Duration = Duration::from_millis(100);
 
+/// The most that is waited longer for the sake of jitter.
+const LATE_JITTER_MAX: Duration = Duration::from_secs(2);
+
 /// What is sent over one link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Traffic {
     Delay { packets: u32 },
     Loss { packets: u32 },
+    Size { payload_bytes: usize, packets: u32 },
     Rate { offered_bits_per_s: u64 },
+}
+
+impl Traffic {
+    /// Packets to send; a rate decides that itself.
+    pub(super) const fn packets(self) -> u32 {
+        match self {
+            Self::Delay { packets } | Self::Loss { packets } | Self::Size { packets, .. } => packets,
+            Self::Rate { .. } => 0,
+        }
+    }
+
+    pub(super) const fn set_packets(&mut self, number: u32) {
+        match self {
+            Self::Delay { packets } | Self::Loss { packets } | Self::Size { packets, .. } => {
+                *packets = number;
+            }
+            Self::Rate { .. } => {}
+        }
+    }
+
+    /// What one call sends: the kind and the payload of its packets.
+    const fn kind(self) -> (ProbeKind, usize) {
+        match self {
+            Self::Delay { .. } => (ProbeKind::Delay, PAYLOAD_BYTES),
+            Self::Loss { .. } => (ProbeKind::Loss, PAYLOAD_BYTES),
+            Self::Size { payload_bytes, .. } => (ProbeKind::Size, payload_bytes),
+            Self::Rate { offered_bits_per_s } => (ProbeKind::Rate { offered_bits_per_s }, PAYLOAD_BYTES),
+        }
+    }
+
+    /// Orders what goes into different calls.
+    const fn order(self) -> (u8, u64) {
+        match self {
+            Self::Delay { .. } => (0, 0),
+            Self::Loss { .. } => (1, 0),
+            Self::Size { payload_bytes, .. } => (2, payload_bytes as u64),
+            Self::Rate { offered_bits_per_s } => (3, offered_bits_per_s),
+        }
+    }
 }
 
 /// One link to measure for one rule; the link's index is the number of the flow.
@@ -92,19 +135,28 @@ impl Round {
         }
     }
 
-    /// What a rate flow of this round came to.
-    pub(super) fn rate_probe(&self, plan: &Plan, flow: &Flow) -> RateProbe {
-        let key = (flow.rule, flow.link);
-        let link = &plan.links[flow.link];
-        let bits = self.sent.get(&key).map_or(0.0, |sent| sent.frame_bytes as f64 * 8.0);
-        let seconds = self.sending.get(&key).map_or(f64::INFINITY, Duration::as_secs_f64);
-        RateProbe {
-            source: plan.hosts[link.source.0].name.clone(),
-            destination: plan.hosts[link.destination.0].name.clone(),
-            offered_bits_per_s: bits / seconds,
-            measured_bits_per_s: self.received.get(&key).and_then(FlowReport::bits_per_s),
-            receiver_drops: self.receiver_drops.get(&flow.rule).copied().unwrap_or(0),
+    /// What rate flows that share a rate came to, all together.
+    pub(super) fn rate_probe(&self, plan: &Plan, flows: &[Flow]) -> Option<RateProbe> {
+        let first = &plan.links[flows.first()?.link];
+        let (mut offered, mut measured) = (0.0, None);
+        for flow in flows {
+            let key = (flow.rule, flow.link);
+            let bits = self.sent.get(&key).map_or(0.0, |sent| sent.frame_bytes as f64 * 8.0);
+            offered += bits / self.sending.get(&key).map_or(f64::INFINITY, Duration::as_secs_f64);
+            if let Some(rate) = self.received.get(&key).and_then(FlowReport::bits_per_s) {
+                *measured.get_or_insert(0.0) += rate;
+            }
         }
+        Some(RateProbe {
+            source: plan.hosts[first.source.0].name.clone(),
+            destination: plan.hosts[first.destination.0].name.clone(),
+            with: flows[1..].iter().map(|flow| pair_name(plan, flow.link)).collect(),
+            offered_bits_per_s: offered,
+            measured_bits_per_s: measured,
+            receiver_drops: flows
+                .first()
+                .map_or(0, |flow| self.receiver_drops.get(&flow.rule).copied().unwrap_or(0)),
+        })
     }
 }
 
@@ -120,24 +172,25 @@ struct Send {
     keys: Vec<(usize, usize)>,
 }
 
-/// One call per sending host and kind of traffic (and per rate, as a rate is one plan's).
+/// One call per sending host and kind of traffic.
 fn sends(plan: &Plan, flows: &[Flow], ports: &Ports, duration: Duration) -> Vec<Send> {
-    let mut groups: BTreeMap<(HostId, ProbeKindKey), Vec<&Flow>> = BTreeMap::new();
+    let mut groups: BTreeMap<(HostId, (u8, u64)), Vec<&Flow>> = BTreeMap::new();
     for flow in flows {
-        groups.entry((plan.links[flow.link].source, kind_key(flow.traffic))).or_default().push(flow);
+        groups.entry((plan.links[flow.link].source, flow.traffic.order())).or_default().push(flow);
     }
     groups
         .into_iter()
-        .map(|((host, key), flows)| {
+        .map(|((host, _), flows)| {
             let targets = flows.iter().filter_map(|flow| target(plan, flow, ports)).collect();
             let flows: Vec<Flow> = flows.into_iter().copied().collect();
+            let (kind, payload_bytes) = flows[0].traffic.kind();
             let plan = ProbePlan {
-                kind: kind(key),
+                kind,
                 source: IpAddr::V4(plan.hosts[host.0].address),
                 targets,
                 duration,
                 echo_wait: LATE + 2 * longest(plan, &flows),
-                payload_bytes: PAYLOAD_BYTES,
+                payload_bytes,
             };
             Send { host, plan, keys: flows.iter().map(|flow| (flow.rule, flow.link)).collect() }
         })
@@ -146,30 +199,13 @@ fn sends(plan: &Plan, flows: &[Flow], ports: &Ports, duration: Duration) -> Vec<
 
 fn target(plan: &Plan, flow: &Flow, ports: &Ports) -> Option<ProbeTarget> {
     let port = ports.get(&(flow.rule, plan.links[flow.link].destination))?;
-    let packets = match flow.traffic {
-        Traffic::Delay { packets } | Traffic::Loss { packets } => packets,
-        Traffic::Rate { .. } => 0,
-    };
+    let packets = flow.traffic.packets();
     Some(ProbeTarget { address: port.address, flow: u32::try_from(flow.link).ok()?, packets })
 }
 
-/// Orders kinds of traffic, without the numbers of packets.
-type ProbeKindKey = (u8, u64);
-
-fn kind_key(traffic: Traffic) -> ProbeKindKey {
-    match traffic {
-        Traffic::Delay { .. } => (0, 0),
-        Traffic::Loss { .. } => (1, 0),
-        Traffic::Rate { offered_bits_per_s } => (2, offered_bits_per_s),
-    }
-}
-
-fn kind(key: ProbeKindKey) -> ProbeKind {
-    match key {
-        (0, _) => ProbeKind::Delay,
-        (1, _) => ProbeKind::Loss,
-        (_, offered_bits_per_s) => ProbeKind::Rate { offered_bits_per_s },
-    }
+pub(super) fn pair_name(plan: &Plan, link: usize) -> String {
+    let link = &plan.links[link];
+    format!("{} > {}", plan.hosts[link.source.0].name, plan.hosts[link.destination.0].name)
 }
 
 /// The longest that a packet is under way on an idle link, and between two packets of a full one.
@@ -177,7 +213,9 @@ fn longest(plan: &Plan, flows: &[Flow]) -> Duration {
     let times = flows.iter().map(|flow| {
         let profile = &plan.links[flow.link].profile;
         let gap_ns = profile.rate.map_or(0, |rate| rate.nanos_for(4 * 1514));
-        profile.delay.duration() + Duration::from_nanos(gap_ns)
+        // Of a Pareto jitter one packet in 30,000 comes later than this.
+        let late = profile.jitter.map_or(Duration::ZERO, |jitter| 8 * jitter.spread.duration());
+        profile.delay.duration() + Duration::from_nanos(gap_ns) + late.min(LATE_JITTER_MAX)
     });
     times.max().unwrap_or_default()
 }

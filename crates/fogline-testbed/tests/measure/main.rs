@@ -4,6 +4,8 @@
 //! prints what is measured on the surveillance topology, and how long it takes.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test program, though clippy cannot see that")]
 
+mod properties;
+
 use fogline_plan::{Host, HostId, Link, Plan, Profile, Rule};
 use fogline_scenario::Place;
 use fogline_testbed::{
@@ -30,6 +32,9 @@ fn main() -> ExitCode {
     }
     links_as_asked_agree();
     links_not_as_asked_are_found_out();
+    properties::are_confirmed();
+    properties::are_missed();
+    properties::rates_are_shared_or_not();
     ExitCode::SUCCESS
 }
 
@@ -99,9 +104,15 @@ fn surveillance() -> Plan {
 }
 
 fn measured(plan: &Plan) -> Vec<RuleMeasurement> {
-    let testbed = LocalTestbed::deploy(plan, &LocalOptions::default()).unwrap();
+    measured_as(plan, plan)
+}
+
+/// Measures the links of one plan as if they were to be those of another.
+fn measured_as(real: &Plan, plan: &Plan) -> Vec<RuleMeasurement> {
+    let testbed = LocalTestbed::deploy(real, &LocalOptions::default()).unwrap();
     let started = Instant::now();
-    let measured = measure(plan, testbed.agents(), &MeasureOptions::default()).unwrap();
+    let measured =
+        measure(plan, testbed.agents(), &|| testbed.network().ok(), &MeasureOptions::default()).unwrap();
     eprintln!("measured {} links in {:.2} s", plan.links.len(), started.elapsed().as_secs_f64());
     testbed.release().unwrap();
     measured
@@ -110,6 +121,13 @@ fn measured(plan: &Plan) -> Vec<RuleMeasurement> {
 fn print_table(rules: &[RuleMeasurement]) {
     for rule in rules {
         let (delay, rate, loss) = (&rule.delay, &rule.rate, &rule.loss);
+        if let Some(jitter) = &rule.jitter {
+            eprintln!("{}: {jitter:?}", rule.rule);
+        }
+        eprintln!(
+            "{}: MTU {:?} {:?}, {:?}",
+            rule.rule, rule.mtu.measured_bytes, rule.mtu.verdict, loss.account
+        );
         eprintln!(
             "{}: delay {:.1} -> {:.3} ms (min {:.3}, worst pair {:.3}, rtt {:.3}, {} samples) {:?}; \
              loss {:.2} -> {:.3} % (se {:.3}, {} packets, drops {}+{}) {:?}; rate {:?} -> {:.4e} {:?} {:?}",

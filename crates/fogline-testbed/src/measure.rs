@@ -165,8 +165,8 @@ fn measure_delays(
     for (number, rule, links) in rules {
         let jitter = rule.profile.jitter;
         let kept_in_order = jitter.filter(|jitter| !jitter.reorder);
-        let apart = kept_in_order
-            .map_or(Duration::ZERO, |jitter| JITTER_SPREADS_APART * jitter.spread.duration());
+        let apart =
+            kept_in_order.map_or(Duration::ZERO, |jitter| JITTER_SPREADS_APART * jitter.spread.duration());
         let wanted = jitter.map_or(0, |_| JITTER_PACKETS.div_ceil(links.len() as u32));
         let fitting = DELAY_DURATION_MAX.as_nanos() / apart.as_nanos().max(1);
         let packets =

@@ -1,9 +1,8 @@
 //! The network phase: measure every rule before anything depends on it, and write down what came out.
 
-use fogline_agent::Client;
 use fogline_journal::{Event, Journal, NetworkMeasured, RunFolder};
 use fogline_plan::Plan;
-use fogline_testbed::{MeasureOptions, RuleMeasurement, Verdict};
+use fogline_testbed::{LocalTestbed, MeasureOptions, RuleMeasurement, Verdict};
 
 /// Measures all rules of the plan, all at once where they do not disturb each other, and records the results.
 ///
@@ -12,11 +11,12 @@ use fogline_testbed::{MeasureOptions, RuleMeasurement, Verdict};
 /// results say so, and the verdict follows from them.
 pub(crate) fn measure(
     plan: &Plan,
-    agents: &[Client],
+    testbed: &LocalTestbed,
     folder: &RunFolder,
     journal: &Journal,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    for measured in fogline_testbed::measure(plan, agents, &MeasureOptions::default())? {
+    let network = || testbed.network().ok();
+    for measured in fogline_testbed::measure(plan, testbed.agents(), &network, &MeasureOptions::default())? {
         fogline_journal::write_network_validation(folder, &measured.rule, &measured)?;
         journal.emit(Event::NetworkMeasured(event(&measured)))?;
         for what in unclear(&measured) {
@@ -39,14 +39,14 @@ fn event(measured: &RuleMeasurement) -> NetworkMeasured {
         rate_bits_per_s: measured.rate.measured_bits_per_s.map(|rate| rate.round() as u64),
         loss_asked: measured.loss.asked,
         loss: measured.loss.measured,
+        jitter_ms_asked: measured.jitter.as_ref().map(|jitter| jitter.expected_deviation_ms),
+        jitter_ms: measured.jitter.as_ref().and_then(|jitter| jitter.deviation_ms),
+        mtu: measured.mtu.measured_bytes.map(u64::from),
         agrees: measured.agrees(),
-        ..NetworkMeasured::default()
     }
 }
 
 /// What of a rule too few packets could be measured for.
 fn unclear(measured: &RuleMeasurement) -> impl Iterator<Item = &'static str> {
-    let verdicts =
-        [("delay", measured.delay.verdict), ("rate", measured.rate.verdict), ("loss", measured.loss.verdict)];
-    verdicts.into_iter().filter(|(_, verdict)| *verdict == Verdict::Unclear).map(|(what, _)| what)
+    measured.verdicts().filter(|(_, verdict)| *verdict == Verdict::Unclear).map(|(what, _)| what)
 }

@@ -166,7 +166,7 @@ impl<'a> Run<'a> {
         );
         self.phase(RunPhase::Services, || Ok(workflow.deploy(&self.plan.deployments).map(drop)?))?;
         self.phase(RunPhase::Network, || {
-            measure(self.plan, agents, &self.folder, &self.journal)
+            measure(self.plan, testbed, &self.folder, &self.journal)
                 .map_err(|error| Stop::Measure(error.to_string()))
         })?;
         let probes = probed.insert(testbed.network()?);

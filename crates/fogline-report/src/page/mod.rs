@@ -1,5 +1,6 @@
 //! The report as one self-contained HTML page: no script, no request to anywhere.
 
+mod network;
 mod sections;
 mod table;
 
@@ -26,7 +27,7 @@ pub(crate) fn render(evaluation: &Evaluation, run: &str, manifest: &Manifest) ->
         sections::throughput(evaluation, manifest),
         sections::counts(evaluation),
         sections::ledger(evaluation),
-        sections::network(evaluation),
+        network::network(evaluation, manifest),
         sections::hosts(evaluation),
         sections::provenance(manifest),
     ] {

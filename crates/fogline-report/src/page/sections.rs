@@ -175,61 +175,6 @@ pub(super) fn ledger(evaluation: &Evaluation) -> String {
     )
 }
 
-/// The network, asked and measured.
-pub(super) fn network(evaluation: &Evaluation) -> String {
-    let view = &evaluation.network;
-    let mut table = Table::new(&[
-        "rule",
-        "from",
-        "to",
-        "#delay asked, ms",
-        "#measured",
-        "#rate asked, Mbit/s",
-        "#measured",
-        "#loss asked, %",
-        "#measured",
-        "agrees",
-    ]);
-    for rule in &view.measured {
-        let mbit = |bits: Option<u64>| bits.map(|bits| bits as f64 / 1e6);
-        table.row(&[
-            rule.rule.clone(),
-            rule.source.clone(),
-            rule.destination.clone(),
-            number(Some(rule.delay_ms_asked), 2),
-            number(rule.delay_ms, 2),
-            number(mbit(rule.rate_bits_per_s_asked), 1),
-            number(mbit(rule.rate_bits_per_s), 1),
-            number(Some(rule.loss_asked * 100.0), 2),
-            number(rule.loss.map(|loss| loss * 100.0), 2),
-            if rule.agrees { "yes" } else { "no" }.to_owned(),
-        ]);
-    }
-    let mut html = format!("<h2>Network</h2>{}", table.finish());
-    if let Some(emulator) = &view.emulator {
-        let sum = |pick: fn(&crate::network::Link) -> u64| emulator.links.iter().map(pick).sum::<u64>();
-        html.push_str(&format!(
-            "<p>Measured before launch, one way. During the run {} links took {} packets, lost {} as asked and dropped {} at full \
-             queues; delayed packets left late by {:.3} ms (p50), {:.3} ms (p99), {:.3} ms at most, over {} packets. Path {} with {}, {}, \
-             seed {}; the emulator used {:.0} % of a core.</p>",
-            emulator.links.len(),
-            sum(|link| link.entered.packets),
-            sum(|link| link.lost.packets),
-            sum(|link| link.queue_dropped.packets),
-            emulator.lateness.p50_ns as f64 / 1e6,
-            emulator.lateness.p99_ns as f64 / 1e6,
-            emulator.lateness.max_ns as f64 / 1e6,
-            emulator.lateness.count,
-            escape(&emulator.data_path),
-            escape(&emulator.offload),
-            escape(&emulator.scheduling),
-            emulator.seed,
-            100.0 * emulator.cpu_s / emulator.elapsed_s.max(1e-9),
-        ));
-    }
-    html
-}
-
 /// CPU and memory of the hosts.
 pub(super) fn hosts(evaluation: &Evaluation) -> String {
     let series = &evaluation.hosts;

@@ -20,12 +20,12 @@ pub(crate) struct Cli {
 }
 
 const EXAMPLES: &str = "\
-Examples:
-  fogline check scenarios/smart-surveillance           every problem of the files, with line and column
-  fogline deploy scenarios/smart-surveillance --duration 300
-  fogline network show scenarios/smart-surveillance    the network of that run, from another terminal
-  fogline network cut --src fog --dst cloud scenarios/smart-surveillance
-  fogline report scenarios/smart-surveillance/20260102-030405";
+Examples (S is a scenario folder, for example scenarios/smart-surveillance):
+  fogline check S                    every problem, with file, line and column
+  fogline deploy S --duration 300
+  fogline network show S             the network of that run, while it lasts
+  fogline network cut --src fog --dst cloud S
+  fogline report S/20260102-030405   the report of a run again";
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]

@@ -15,17 +15,20 @@ pub(crate) struct NetworkArgs {
 }
 
 const EXAMPLES: &str = "\
-Changes hold until they are healed, at the latest until the run phase ends. They go on top of what the rules and the
-changes of network.yaml say, and each is written into the run folder.
+Changes go on top of the rules and changes of network.yaml, and hold until
+they are healed or the run phase ends. The run folder tells of each.
 
-Examples:
-  fogline network show                                       rules, what their links do now, and their packets
-  fogline network set --src fog --dst edge --loss 20%        loses a fifth of what fog hosts send to edge hosts
-  fogline network set --src cloud --dst fog --symmetric --delay 200ms --rate 5mbit
-  fogline network cut --src fog --dst cloud --symmetric      a partition between fog and cloud
-  fogline network cut --host fog.gateway.*.2                 one host loses all of its links
-  fogline network heal --src fog --dst edge                  forgets what was set there
-  fogline network heal                                       forgets all that was set by hand";
+Examples, in the scenario's folder:
+  fogline network show              rules, what their links do, packets
+  fogline network set --src fog --dst edge --loss 20%
+  fogline network set --src cloud --dst fog --symmetric --delay 200ms
+  fogline network cut --src fog --dst cloud --symmetric     a partition
+  fogline network cut --host 'fog.gateway.*[1]'             one host alone
+  fogline network heal --src fog --dst edge
+  fogline network heal              all that was set by hand
+
+Exit codes: 0 done; 1 the runner did not answer or could not do it;
+2 no such run, links or values.";
 
 /// What can be done to a running network.
 #[derive(Clone, Debug, Subcommand)]

@@ -10,6 +10,9 @@ use crate::Tally;
 use ::link::{LossModel, LossUnit, Patch};
 use units::{Delay, Percent};
 
+/// The least rate that counts as none, bits per second.
+const RATE_MAX: u64 = 1 << 63;
+
 /// What entered a link and what became of it: at all times `entered` + `duplicated` = `delivered` + `lost` + `cut` +
 /// `queue_dropped` + `codel_dropped` + `memory_dropped` + `queued`, in packets and in bytes. `corrupted`, `marked` and
 /// `reordered` packets are among the others.
@@ -234,9 +237,10 @@ impl Link {
     }
 }
 
-/// The capacity of a profile.
+/// The capacity of a profile. What sends more than a gigabyte in a nanosecond has none, and would overflow.
 fn capacity_of(profile: &Profile) -> Capacity {
-    profile.rate.map_or(Capacity::Unlimited, Capacity::Rate)
+    let rate = profile.rate.filter(|rate| rate.bits_per_s() < RATE_MAX);
+    rate.map_or(Capacity::Unlimited, Capacity::Rate)
 }
 
 fn is_certain(profile: &Profile) -> bool {

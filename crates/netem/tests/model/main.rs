@@ -4,5 +4,6 @@
 mod cutting;
 mod division;
 mod edits;
+mod extremes;
 mod fabric;
 mod frames;

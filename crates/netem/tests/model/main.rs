@@ -1,6 +1,7 @@
 //! The model half, judged from outside.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod chance;
 mod cutting;
 mod division;
 mod edits;

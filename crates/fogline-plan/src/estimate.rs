@@ -4,6 +4,7 @@
 //! acknowledgements (which are cumulative), receive windows, other flows, queues that are too short, and that bursts
 //! of losses hurt less than the same number of single ones.
 
+use crate::{Link, Plan, Rule};
 use link::{Congestion, Profile};
 use units::{Delay, Rate};
 
@@ -33,6 +34,14 @@ impl Path {
     pub fn new(data: &Profile, back: &Profile) -> Self {
         let nanos = data.delay.nanos().saturating_add(back.delay.nanos());
         Self { round_trip: Delay::from_nanos(nanos), loss: data.loss.mean(), rate: data.rate }
+    }
+
+    /// The way of a flow from a source of `rule` to a destination, over the rule's first pair; `None` when it has none left.
+    pub fn of_rule(plan: &Plan, rule: &Rule) -> Option<Self> {
+        let data = plan.links.get(*rule.links.first()?)?;
+        let is_back = |link: &&Link| (link.source, link.destination) == (data.destination, data.source);
+        let back = plan.links.iter().find(is_back).map(|link| link.profile).unwrap_or_default();
+        Some(Self::new(&data.profile, &back))
     }
 
     /// What one flow with `control` carries, in bits of payload per second; `None` when the links do not limit it.

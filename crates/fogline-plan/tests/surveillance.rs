@@ -85,6 +85,34 @@ fn eighty_shaped_pairs_and_both_directions_of_both_rules() {
 }
 
 #[test]
+fn both_rules_hold_on_every_fog_host() {
+    let plan = surveillance(None);
+    let fog = plan.select("fog").unwrap();
+    assert_eq!(fog.len(), 4);
+    for host in fog {
+        // Two cloud hosts by the first rule and eight edge hosts by the second one, from here and to here.
+        for (rule, from_here, to_here) in
+            [("cloud-fog", 0, 2), ("fog-cloud", 2, 0), ("fog-edge", 8, 0), ("edge-fog", 0, 8)]
+        {
+            let rule = plan.rules.iter().find(|other| other.name == rule).unwrap();
+            let links = || rule.links.iter().map(|link| &plan.links[*link]);
+            let counts = (
+                links().filter(|link| link.source == host).count(),
+                links().filter(|link| link.destination == host).count(),
+            );
+            assert_eq!(counts, (from_here, to_here), "{} on {}", rule.name, plan.host(host).name);
+            assert!(links().all(|link| link.profile == rule.profile));
+        }
+        let either = |link: &&fogline_plan::Link| link.source == host || link.destination == host;
+        assert_eq!(plan.links.iter().filter(either).count(), 20);
+    }
+    let mut pairs: Vec<_> = plan.links.iter().map(|link| (link.source, link.destination)).collect();
+    pairs.sort();
+    pairs.dedup();
+    assert_eq!(pairs.len(), 80);
+}
+
+#[test]
 fn producers_go_round_the_gateways_and_gateways_find_their_own_broker() {
     let plan = surveillance(Some(
         "

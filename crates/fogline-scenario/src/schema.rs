@@ -4,3 +4,8 @@
 ///
 /// It says what may be written; what values mean together, and names, only [`crate::parse`] and the plan judge.
 pub const NETWORK: &str = include_str!("../schema/network.schema.json");
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod validator;

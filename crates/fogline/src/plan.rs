@@ -39,7 +39,7 @@ fn json_text(plan: &Plan, commands: &[PlannedCommand]) -> String {
         "bindings": plan.entries.iter().flat_map(|entry| bindings(plan, entry)).map(|b| json!({
             "entry": b.entry, "host": b.host, "variable": b.variable, "grouping": b.grouping, "services": b.services,
         })).collect::<Vec<_>>(),
-        "rules": plan.rules.iter().map(network::rule_json).collect::<Vec<_>>(),
+        "rules": plan.rules.iter().map(|rule| network::rule_json(plan, rule)).collect::<Vec<_>>(),
         "links": plan.links.iter().map(|l| network::link_json(l, host(l.source), host(l.destination))).collect::<Vec<_>>(),
         "changes": plan.changes.iter().map(network::change_json).collect::<Vec<_>>(),
         "bounds": plan.bounds,

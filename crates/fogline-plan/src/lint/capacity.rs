@@ -111,10 +111,10 @@ pub(super) fn check_offers(
         }
         let Some((flow, pair, path, control)) = worst else { continue };
         let others = if capped > 1 { format!(" and {} more", capped - 1) } else { String::new() };
+        let loss = Percent::from_fraction((path.loss * 1e5).round() / 1e5).unwrap_or_default();
         let message = format!(
-            "a flow that sends {sends} does not fit through {}{others}: {:.3}% loss at a round trip of {} leave one {} flow about {}",
+            "a flow that sends {sends} does not fit through {}{others}: {loss} loss at a round trip of {} leave one {} flow about {}",
             network.pair(pair),
-            path.loss * 100.0,
             path.round_trip,
             control.name(),
             rounded(flow)

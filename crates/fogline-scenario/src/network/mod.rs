@@ -22,7 +22,7 @@ use units::Delay;
 const RULE_KEYS: [&str; 9] =
     ["src", "dst", "symmetric", "ecn", "loss_unit", "share", "congestion", "seed", "changes"];
 /// Keys that belong into the map of another key.
-const INNER: [(&str, &str); 14] = [
+const INNER: [(&str, &str); 13] = [
     ("spread", "jitter: {spread: 5ms}"),
     ("distribution", "jitter: {spread: 5ms, distribution: normal}"),
     ("correlation", "jitter: {spread: 5ms, correlation: 25%}"),
@@ -36,7 +36,6 @@ const INNER: [(&str, &str); 14] = [
     ("every", "changes: [{at: 30s, for: 10s, every: 60s, loss: 20%}]"),
     ("cut", "changes: [{at: 30s, for: 10s, cut: true}]"),
     ("trace", "changes: [{at: 0s, trace: lte.csv}]"),
-    ("bounds", "top level, beside `networks`: bounds: {late: 2ms}"),
 ];
 
 /// The typed network file.
@@ -92,8 +91,9 @@ pub fn patch(what: &str, pairs: &[(String, String)]) -> Result<Patch, Vec<Diagno
 /// The hint for an unknown key that may belong one level deeper.
 fn inner_hint(key: &str, known: &[&str]) -> String {
     match INNER.iter().find(|(name, _)| *name == key) {
-        Some((_, example)) => format!("it belongs into {example}"),
+        Some((_, example)) => format!("it belongs deeper: {example}"),
         None => match key {
+            "bounds" => "it stands at the top level, beside `networks`".to_owned(),
             "h" => "write `bad`, the loss in the bad state (1 - h)".to_owned(),
             "k" => "write `good`, the loss in the good state (1 - k)".to_owned(),
             _ => hint(key, known),

@@ -81,13 +81,13 @@ fn limit(node: &Node, what: &str, findings: &mut Findings) -> Option<Limit> {
     let empty = [Limit::Packets(0), Limit::Bytes(Size::from_bytes(0)), Limit::Time(Delay::ZERO)];
     match limit {
         None => {
-            let most = if counted {
-                format!("at most {PACKETS_MAX} packets")
-            } else {
-                format!("{hint}, or `codel`")
+            let expected = match what {
+                _ if counted => format!("at most {PACKETS_MAX} packets"),
+                "`queue`" => format!("{hint}, or `codel`"),
+                _ => hint.to_owned(),
             };
             let message = format!("`{}` is not a queue", crate::yaml::shortened(&text.value));
-            findings.error(&text.place, message, format!("expected {most}"));
+            findings.error(&text.place, message, format!("expected {expected}"));
             None
         }
         Some(limit) if empty.contains(&limit) => {

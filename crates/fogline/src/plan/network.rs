@@ -1,8 +1,9 @@
 //! What a deployment would do to packets.
 
 use crate::table::section;
+use fogline_plan::estimate::{Path, rounded};
 use fogline_plan::{Link, Plan, PlannedChange, Rule};
-use link::{Action, Share, Trace};
+use link::{Action, Congestion, Share, Trace};
 use serde_json::{Value, json};
 
 /// Columns of a rule's properties that are always shown, in the order of the network file.
@@ -13,11 +14,18 @@ pub(super) fn tables(text: &mut String, plan: &Plan) {
     let rules = plan.rules.iter().map(|rule| {
         let mut row = vec![rule.source.clone(), rule.destination.clone()];
         row.extend(ALWAYS.map(|name| property(rule, name)));
-        row.extend([rule.links.len().to_string(), further(rule)]);
+        row.push(rule.links.len().to_string());
+        row.extend([Congestion::Cubic, Congestion::Bbr].map(|control| one_flow(plan, rule, control)));
+        row.push(further(rule));
         row
     });
-    let headings = ["from", "to", "delay", "rate", "loss", "pairs", "further"];
-    section(text, "Links (rules, one way)", &headings, rules.collect());
+    let headings = ["from", "to", "delay", "rate", "loss", "pairs", "1 cubic flow", "1 bbr flow", "further"];
+    section(
+        text,
+        "Links (rules, one way; what one TCP flow gets is an estimate)",
+        &headings,
+        rules.collect(),
+    );
     if !plan.changes.is_empty() {
         let changes = plan.changes.iter().map(|planned| {
             let schedule = planned.change.schedule;
@@ -35,6 +43,11 @@ pub(super) fn tables(text: &mut String, plan: &Plan) {
         plan.bounds.late.map_or_else(|| "1ms, or 5 % of the delay".to_owned(), |late| late.to_string());
     let bounds = vec![vec![late, drops.to_string()]];
     section(text, "Bounds of a valid run", &["late p99", "device drops"], bounds);
+}
+
+fn one_flow(plan: &Plan, rule: &Rule, control: Congestion) -> String {
+    let Some(path) = Path::of_rule(plan, rule) else { return "-".to_owned() };
+    path.one_flow(control).map_or_else(|| "no limit".to_owned(), rounded)
 }
 
 fn property(rule: &Rule, name: &str) -> String {
@@ -57,13 +70,16 @@ fn further(rule: &Rule) -> String {
     if said.is_empty() { "-".to_owned() } else { said.join(", ") }
 }
 
-/// A rule with everything it asks for.
-pub(super) fn rule_json(rule: &Rule) -> Value {
+/// A rule with everything it asks for, and estimates of what one TCP flow gets (null: as much as it can send).
+pub(super) fn rule_json(plan: &Plan, rule: &Rule) -> Value {
+    let path = Path::of_rule(plan, rule);
+    let flow = |control| path.and_then(|path| path.one_flow(control)).map(units::Rate::bits_per_s);
     json!({
         "name": rule.name, "source": rule.source, "destination": rule.destination, "mirrored": rule.mirrored,
         "pairs": rule.links.len(), "delay": rule.profile.delay, "rate": rule.profile.rate,
         "loss": rule.profile.loss.to_string(), "profile": rule.profile, "share": rule.share,
         "congestion": rule.congestion, "seed": rule.seed,
+        "one_flow_bits_per_s": {"cubic": flow(Congestion::Cubic), "bbr": flow(Congestion::Bbr)},
     })
 }
 

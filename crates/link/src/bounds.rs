@@ -7,15 +7,15 @@ use units::{Delay, Percent};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Bounds {
-    /// Lateness of the 99th percentile of shaped packets. When absent: 1 ms, or 5 % of the shortest delay in use where
-    /// that is more.
+    /// Lateness of the 99th percentile of shaped packets, over the links of each delay. When absent: 1 ms, or 5 % of
+    /// that delay where it is more.
     pub late: Option<Delay>,
     /// Share of frames that devices may drop although the network asked for would not have.
     pub drops: Percent,
 }
 
 impl Default for Bounds {
-    /// Lateness by the shortest delay, no drops.
+    /// Lateness by the delay, no drops.
     fn default() -> Self {
         Self { late: None, drops: Percent::NONE }
     }

@@ -1,10 +1,14 @@
 //! User-space link emulation: delay, rate and loss between network namespaces, on any kernel that has TUN/TAP or
 //! virtual Ethernet pairs, with or without root.
 //!
-//! Every node is a network namespace with one [`Device`], a TAP or an end of a pair ([`DataPath`]). One worker thread holds the other ends of all
-//! devices, sends each packet through the [link](model::link) of its ordered pair of nodes, and writes it to
-//! the destination's device when it is due. Packets travel as the kernel made them, super-packets of up to
-//! 64 KiB included; these are cut into wire packets only where a loss or the pace of the link asks for it.
+//! Every node is a network namespace with one [`Device`], a TAP or an end of a pair ([`DataPath`]). A worker thread holds
+//! the other ends of all devices, sends each packet through the [link](model::link) of its ordered pair of nodes, and
+//! writes it to the destination's device when it is due; several workers share the nodes by who sends. Packets travel as
+//! the kernel made them, super-packets of up to 64 KiB included; these are cut into wire packets only where a loss or the
+//! pace of the link asks for it.
+//!
+//! Links may be changed while packets pass ([`Emulator::alter`], [`Emulator::play`]), and the emulator tells how well it
+//! kept its word ([`Snapshot::violations`]).
 //!
 //! ```no_run
 //! use netem::{Device, DeviceOptions, Emulator, Network, Node, Profile};

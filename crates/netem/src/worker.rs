@@ -28,6 +28,9 @@ const WAKE_TOKEN: u64 = u64::MAX - 1;
 /// How long the worker may be busy before stalls in that time are told from those in the sleep that follows.
 const BUSY_NS_MAX: u64 = 200_000;
 
+/// A sleep that lasts longer than this over its time is looked into, nanoseconds.
+const OVERSLEPT_NS: u64 = 100_000;
+
 /// What a worker can be asked for.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -163,7 +166,7 @@ impl Worker {
             for token in &ready {
                 if *token != WAKE_TOKEN {
                     self.read_device(*token as usize, &mut buffer);
-                } else if self.obey(&stalls).is_break() {
+                } else if self.obey(&mut stalls).is_break() {
                     return Ok(());
                 }
             }
@@ -180,7 +183,11 @@ impl Worker {
         let timeout_ns = self.fabric.next_due().map(|due| due.saturating_sub(asked));
         self.poller.wait(timeout_ns, ready)?;
         let back = self.now();
-        let stalled = if Poll::took_long(asked, back) { stalls.take(back) } else { 0 };
+        // Asking the kernel costs as much as reading a frame. After a timer that went off in time there is no need.
+        let overslept =
+            back.saturating_sub(asked) > timeout_ns.unwrap_or(u64::MAX).saturating_add(OVERSLEPT_NS);
+        let matters = !ready.is_empty() || overslept;
+        let stalled = if matters && Poll::took_long(asked, back) { stalls.take(back) } else { 0 };
         self.waiting.polled(Poll { asked, back, stalled });
         Ok(())
     }
@@ -238,7 +245,7 @@ impl Worker {
     }
 
     /// Does what was asked for; breaks on the order to stop, or when nobody is left to give orders.
-    fn obey(&mut self, stalls: &Stalls) -> std::ops::ControlFlow<()> {
+    fn obey(&mut self, stalls: &mut Stalls) -> std::ops::ControlFlow<()> {
         use std::ops::ControlFlow::{Break, Continue};
         use std::sync::mpsc::TryRecvError::{Disconnected, Empty};
         let mut count = [0; 8];
@@ -278,10 +285,12 @@ impl Worker {
         }
     }
 
-    fn report(&self, stalls: &Stalls) -> Report {
+    fn report(&self, stalls: &mut Stalls) -> Report {
+        let elapsed_ns = self.now();
+        stalls.take(elapsed_ns);
         Report {
             scheduling: self.scheduling,
-            elapsed_ns: self.now(),
+            elapsed_ns,
             worker: WorkerSnapshot {
                 cpu_s: sys::thread_cpu_nanos() as f64 / 1e9,
                 stalled_s: stalls.total() as f64 / 1e9,

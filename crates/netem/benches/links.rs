@@ -7,7 +7,7 @@
 #[path = "../tests/links/bed.rs"]
 mod bed;
 
-use bed::{Bed, socket_address};
+use bed::{Bed, receive, socket_address};
 use link::{Limit, LossModel, Queue};
 use netem::{Profile, Snapshot};
 use std::io::{Read, Write};
@@ -82,14 +82,14 @@ fn unshaped() {
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut buffer = [0; 64];
-            while let Ok((1.., from)) = far.recv_from(&mut buffer) {
+            while let Ok((1.., from)) = receive(&far, &mut buffer) {
                 far.send_to(&buffer[..8], from).unwrap();
             }
         });
         for _ in 0..5000 {
             let sent = Instant::now();
             near.send_to(&[1; 8], socket_address(2)).unwrap();
-            near.recv(&mut [0; 64]).unwrap();
+            receive(&near, &mut [0; 64]).unwrap();
             trips.push(sent.elapsed());
         }
         near.send_to(&[], socket_address(2)).unwrap();

@@ -127,6 +127,10 @@ impl Device {
         }
         let wanted = Wanted { name, index, address, prefix_len, options };
         let granted = host::configure(&mut netlink, &wanted, Vec::new(), warnings)?;
+        // The kernel notices in its own time that both ends are up, and drops what is sent before. To answer a question
+        // about an end it has to notice (`rtnl_getlink` of Linux 6.8).
+        let noticed = netlink.drops(index).and_then(|_| switch.drops(index));
+        noticed.map_err(|source| refused(name, "ask for its state", source))?;
         Ok(Self {
             path: options.path,
             end,

@@ -1,6 +1,6 @@
 //! Delay, losses, rates and broadcasts, and what the emulator says of them.
 
-use crate::bed::{Bed, PATIENCE, PORT, Terms, address, check, socket_address};
+use crate::bed::{Bed, PATIENCE, PORT, Terms, address, check, receive, socket_address};
 use crate::{A, B, C, D};
 use link::{Bounds, Limit, LossModel, Queue};
 use netem::{DataPath, Lateness, Profile, Snapshot};
@@ -44,7 +44,7 @@ fn no_round_trip_is_early(bed: &Bed) {
         scope.spawn(|| {
             let mut buffer = [0; 64];
             for _ in 0..40 {
-                let (length, from) = far.recv_from(&mut buffer).unwrap();
+                let (length, from) = receive(&far, &mut buffer).unwrap();
                 far.send_to(&buffer[..length], from).unwrap();
             }
         });
@@ -52,7 +52,7 @@ fn no_round_trip_is_early(bed: &Bed) {
             let sent = Instant::now();
             near.send_to(&round.to_be_bytes(), socket_address(B)).unwrap();
             let mut buffer = [0; 64];
-            let length = near.recv(&mut buffer).unwrap();
+            let length = receive(&near, &mut buffer).unwrap().0;
             assert!(sent.elapsed() >= Duration::from_millis(20), "early: {:?}", sent.elapsed());
             assert_eq!(buffer[..length], round.to_be_bytes());
         }
@@ -124,10 +124,10 @@ fn datagrams_keep_the_rate(bed: &Bed) {
                 }
             });
             let mut buffer = [0; 1500];
-            receiver.recv(&mut buffer).unwrap();
+            receive(&receiver, &mut buffer).unwrap();
             let first = Instant::now();
             for _ in 1..PACKETS {
-                assert_eq!(receiver.recv(&mut buffer).unwrap(), 1000);
+                assert_eq!(receive(&receiver, &mut buffer).unwrap().0, 1000);
             }
             (PACKETS - 1) as f64 * 8000.0 / first.elapsed().as_secs_f64() / 1e6
         })
@@ -236,7 +236,7 @@ fn broadcasts_reach_all(bed: &Bed) {
     for (target, listeners) in [(Ipv4Addr::new(10, 77, 255, 255), 2), (group, 2)] {
         sender.send_to(b"all", (target, PORT)).unwrap();
         for socket in &sockets[..listeners] {
-            assert_eq!(socket.recv_from(&mut buffer).unwrap(), (3, socket_address(D)), "sent to {target}");
+            assert_eq!(receive(socket, &mut buffer).unwrap(), (3, socket_address(D)), "sent to {target}");
         }
     }
     // Nobody has this address; TCP would wait in vain, the emulator counts it.

@@ -38,6 +38,28 @@ pub(crate) fn check(result: i32) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Receives a datagram, however often a signal comes in between.
+pub(crate) fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+    loop {
+        match socket.recv_from(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Makes room for datagrams that arrive while a busy machine keeps their reader waiting.
+fn widen(socket: &UdpSocket) {
+    let room: i32 = 8 << 20;
+    for option in [libc::SO_RCVBUF, libc::SO_RCVBUFFORCE] {
+        // SAFETY: the option's value is one int, which outlives the call. Where the second is refused the first holds.
+        unsafe {
+            let value = (&raw const room).cast();
+            libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, value, size_of::<i32>() as u32);
+        }
+    }
+}
+
 /// What a bed may have otherwise.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms {
@@ -125,6 +147,7 @@ impl Bed {
     pub(crate) fn udp(&self, host: usize) -> UdpSocket {
         let socket = self.inside(host, || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, PORT)).unwrap());
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        widen(&socket);
         socket
     }
 

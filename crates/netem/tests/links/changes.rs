@@ -1,7 +1,7 @@
 //! Links that change while packets pass: by hand and by a timeline.
 
 use crate::basics::{profile, within_three_percent};
-use crate::bed::{Bed, PATIENCE, Terms, socket_address};
+use crate::bed::{Bed, PATIENCE, Terms, receive, socket_address};
 use crate::{A, B, C};
 use link::{Action, Change, Patch, Schedule, Step, Trace};
 use netem::{DataPath, Profile};
@@ -51,10 +51,10 @@ fn rates_change_at_once(bed: &Bed) {
                 })
             });
             let mut buffer = [0; 1500];
-            receiver.recv(&mut buffer).unwrap();
+            receive(&receiver, &mut buffer).unwrap();
             let first = Instant::now();
             for _ in 1..PACKETS {
-                assert_eq!(receiver.recv(&mut buffer).unwrap(), 1000);
+                assert_eq!(receive(&receiver, &mut buffer).unwrap().0, 1000);
             }
             (PACKETS - 1) as f64 * 8000.0 / first.elapsed().as_secs_f64() / 1e6
         })

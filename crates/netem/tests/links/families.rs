@@ -1,7 +1,7 @@
 //! IPv6 and groups: streams, round trips, and who hears what is sent to many.
 
 use crate::basics::{counter, pattern, profile};
-use crate::bed::{Bed, PATIENCE, PORT, Terms, address, address6, socket_address};
+use crate::bed::{Bed, PATIENCE, PORT, Terms, address, address6, receive, socket_address};
 use crate::{A, B, C, D};
 use netem::DataPath;
 use std::io::{ErrorKind, Read, Write};
@@ -50,11 +50,11 @@ fn no_round_trip_is_early(bed: &Bed) {
         let sent = Instant::now();
         near.send_to(&round.to_be_bytes(), (address6(B), PORT)).unwrap();
         let mut buffer = [0; 64];
-        let (length, from) = far.recv_from(&mut buffer).unwrap();
+        let (length, from) = receive(&far, &mut buffer).unwrap();
         assert_eq!(from, SocketAddr::from((address6(A), PORT)));
         assert!(sent.elapsed() >= Duration::from_millis(30), "early: {:?}", sent.elapsed());
         far.send_to(&buffer[..length], from).unwrap();
-        assert_eq!(near.recv(&mut buffer).unwrap(), length);
+        assert_eq!(receive(&near, &mut buffer).unwrap().0, length);
         assert!(sent.elapsed() >= Duration::from_millis(40), "early: {:?}", sent.elapsed());
     }
 }
@@ -64,13 +64,13 @@ fn members_hear(sender: &UdpSocket, listeners: &[UdpSocket; 3], group: SocketAdd
     let mut buffer = [0; 16];
     let sent = Instant::now();
     sender.send_to(b"members", group).unwrap();
-    assert_eq!(listeners[0].recv(&mut buffer).unwrap(), 7, "A is a member of {group}");
-    assert_eq!(listeners[1].recv(&mut buffer).unwrap(), 7, "B is a member of {group}");
+    assert_eq!(receive(&listeners[0], &mut buffer).unwrap().0, 7, "A is a member of {group}");
+    assert_eq!(receive(&listeners[1], &mut buffer).unwrap().0, 7, "B is a member of {group}");
     assert!(sent.elapsed() >= Duration::from_millis(1), "B hears it over its link");
     // What was sent later and arrived shows that the first is not under way any more.
     let direct = if group.is_ipv4() { address(C).into() } else { address6(C).into() };
     sender.send_to(b"C", SocketAddr::new(direct, PORT)).unwrap();
-    assert_eq!(listeners[2].recv(&mut buffer).unwrap(), 1, "C is not a member of {group}");
+    assert_eq!(receive(&listeners[2], &mut buffer).unwrap().0, 1, "C is not a member of {group}");
     for (host, listener) in listeners.iter().enumerate() {
         listener.set_nonblocking(true).unwrap();
         let more = listener.recv(&mut buffer).map_err(|error| error.kind());
@@ -122,7 +122,7 @@ fn broadcasts_take_links(bed: &Bed) {
     sender.send_to(b"all", (Ipv4Addr::new(10, 77, 255, 255), PORT)).unwrap();
     let mut buffer = [0; 8];
     for (host, listener) in listeners.iter().enumerate() {
-        let from = listener.recv_from(&mut buffer).unwrap();
+        let from = receive(listener, &mut buffer).unwrap();
         assert_eq!(from, (3, socket_address(D)), "host {host}");
         if host == B {
             assert!(sent.elapsed() >= Duration::from_millis(1), "B hears it over its link");

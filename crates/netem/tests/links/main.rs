@@ -13,7 +13,7 @@ mod mishaps;
 mod rights;
 mod sharing;
 
-use bed::{Bed, PATIENCE, socket_address};
+use bed::{Bed, PATIENCE, receive, socket_address};
 use link::Bounds;
 use netem::DataPath;
 use std::fs::File;
@@ -138,7 +138,7 @@ fn a_removed_device_is_reported() {
     let (sender, receiver) = (bed.udp(A), bed.udp(B));
     sender.send_to(b"on", socket_address(C)).unwrap();
     sender.send_to(b"on", socket_address(B)).unwrap();
-    assert_eq!(receiver.recv(&mut [0; 8]).unwrap(), 2);
+    assert_eq!(receive(&receiver, &mut [0; 8]).unwrap().0, 2);
     let snapshot = bed.emulator.stop();
     assert!(snapshot.devices[C].refused > 0 && snapshot.devices[B].failure.is_none(), "{snapshot:?}");
     assert!(

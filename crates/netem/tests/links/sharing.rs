@@ -1,7 +1,7 @@
 //! Links that share a bottleneck, queues that mark, and workers that share the links.
 
 use crate::basics::{counter, profile};
-use crate::bed::{Bed, Terms, socket_address};
+use crate::bed::{Bed, Terms, receive, socket_address};
 use crate::{A, B, C, D};
 use link::{Discipline, LossModel, Queue};
 use netem::{DataPath, LinkSpec, Profile};
@@ -37,7 +37,7 @@ fn a_shared_bottleneck_has_one_rate(path: DataPath, tun: &Path) {
             });
         }
         for _ in 0..2 * PACKETS {
-            receiver.recv(&mut [0; 1500]).unwrap();
+            receive(&receiver, &mut [0; 1500]).unwrap();
         }
         // Alone each would have had all of the rate, and both would have been through in half the time.
         let work = Duration::from_nanos((2 * PACKETS * 8336 * 50) as u64);

@@ -3,10 +3,11 @@
 
 use super::rights::{MissingRight, Rights};
 use crate::sys;
+use netem::DataPath;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -24,6 +25,8 @@ pub(crate) enum ToLab {
     Probe {
         /// The TUN device node.
         tun: PathBuf,
+        /// How packets shall travel; any way that works when absent.
+        path: Option<DataPath>,
     },
     /// Tell the network's counters. Answered by `Snapshot`.
     Snapshot,
@@ -58,6 +61,8 @@ pub(crate) enum FromLab {
     Ready {
         /// What hosts cannot see of the machine.
         hidden: Vec<String>,
+        /// What is not as it would best be.
+        notes: Vec<String>,
     },
     /// The machine allows all that is needed.
     Allowed(Rights),
@@ -105,6 +110,8 @@ pub(crate) struct Order {
     pub(crate) program_directories: Vec<PathBuf>,
     pub(crate) data_bytes: u64,
     pub(crate) tun: PathBuf,
+    /// By TAPs when absent, and by packet sockets where these cannot be had.
+    pub(crate) path: Option<DataPath>,
     pub(crate) workers: usize,
 }
 
@@ -113,6 +120,9 @@ pub(crate) struct Order {
 pub(crate) struct HostOrder {
     pub(crate) name: String,
     pub(crate) address: Ipv4Addr,
+    pub(crate) address6: Ipv6Addr,
+    /// Congestion controls of what it sends to some addresses.
+    pub(crate) congestion_to: Vec<(IpAddr, String)>,
 }
 
 /// One link to bring up.

@@ -1,7 +1,7 @@
 //! All hosts at once: each a fork that assembles itself, its device made meanwhile by a thread of the lab.
 
 use super::control::Order;
-use super::devices::{Devices, Tun};
+use super::devices::{Devices, Way};
 use super::host::{Host, Speaker, Word};
 use super::mounts::Store;
 use super::rights::{Right, Trouble};
@@ -60,10 +60,11 @@ impl Hosts {
     }
 
     /// Waits until every host is assembled and has its device.
-    pub(crate) fn complete(self, order: &Order, tun: &Tun) -> Result<(Vec<Pid>, Vec<Device>), Trouble> {
+    pub(crate) fn complete(self, order: &Order, way: &Way) -> Result<(Vec<Pid>, Vec<Device>), Trouble> {
         let Self { pids, mut ear } = self;
+        let plugged = way.plug(order)?;
         let devices = std::thread::scope(|scope| {
-            let (devices, separated) = Devices::start(scope, order, tun, &pids);
+            let (devices, separated) = Devices::start(scope, order, &plugged, &pids);
             let heard = ear.hear(order, &separated);
             // The threads end when no more hosts can come.
             drop(separated);

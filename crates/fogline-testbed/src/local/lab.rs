@@ -1,17 +1,18 @@
 //! The lab: the process that holds all hosts and links, and nothing else of the runner.
 
 use super::control::{Control, ControlError, FromLab, HostOrder, Order, ToLab};
-use super::devices::Tun;
+use super::devices::Way;
 use super::hosts::{HandOver, Hosts};
 use super::mounts::Store;
 use super::network;
 use super::rights::{Right, Rights, Trouble};
 use super::view::View;
+use super::wires::Wires;
 use crate::sys::{self, Pid};
-use netem::{Device, Emulator, EmulatorOptions, Network, Node};
+use netem::DataPath;
 use std::fs::{self, File};
 use std::io::{self, PipeReader};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::panic::AssertUnwindSafe;
@@ -90,7 +91,7 @@ fn separate(control: &mut Control) -> Result<Option<Separated>, Trouble> {
     sys::mount("none", "/", "", libc::MS_REC | libc::MS_PRIVATE, "")
         .map_err(Trouble::step(Right::Mount, "making mounts private"))?;
     let (alive, alive_end) = io::pipe().map_err(Trouble::failed("making a pipe"))?;
-    Ok(Some(Separated { order, rights: Rights { user_namespace }, alive, alive_end }))
+    Ok(Some(Separated { order, rights: Rights { user_namespace, notes: Vec::new() }, alive, alive_end }))
 }
 
 /// Whether root here is not the machine's, as in a container without root: the first user namespace maps every number
@@ -139,11 +140,18 @@ fn inner(mut control: Control, order: ToLab, rights: &Rights, alive: &PipeReader
                 }
             }
         }
-        ToLab::Probe { tun } => {
-            let said = match bring_up(&smallest(tun), rights, &mut |_| Ok(())) {
+        ToLab::Probe { tun, path } => {
+            // A host ends when nobody holds its agent.
+            let mut held = Vec::new();
+            let mut hold = |agent| {
+                held.push(agent);
+                Ok(())
+            };
+            let said = match bring_up(&smallest(tun, path), rights, &mut hold) {
                 Ok(lab) => {
+                    let notes = lab.notes.clone();
                     lab.end();
-                    FromLab::Allowed(rights.clone())
+                    FromLab::Allowed(Rights { notes, ..rights.clone() })
                 }
                 Err(trouble) => answer(trouble),
             };
@@ -180,9 +188,14 @@ fn answer(trouble: Trouble) -> FromLab {
 }
 
 /// One host without links, for finding out what is allowed.
-fn smallest(tun: PathBuf) -> Order {
+fn smallest(tun: PathBuf, path: Option<DataPath>) -> Order {
     Order {
-        hosts: vec![HostOrder { name: "probe".to_owned(), address: Ipv4Addr::new(10, 0, 0, 1) }],
+        hosts: vec![HostOrder {
+            name: "probe".to_owned(),
+            address: Ipv4Addr::new(10, 0, 0, 1),
+            address6: Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0x0a00, 1),
+            congestion_to: Vec::new(),
+        }],
         prefix: 16,
         links: Vec::new(),
         seed: 0,
@@ -190,6 +203,7 @@ fn smallest(tun: PathBuf) -> Order {
         program_directories: Vec::new(),
         data_bytes: 64 << 20,
         tun,
+        path,
         workers: 1,
     }
 }
@@ -198,7 +212,8 @@ fn smallest(tun: PathBuf) -> Order {
 struct Lab {
     hosts: Vec<Pid>,
     hidden: Vec<String>,
-    emulator: Emulator,
+    notes: Vec<String>,
+    wires: Wires,
 }
 
 impl Lab {
@@ -206,7 +221,7 @@ impl Lab {
     /// threads that make the devices in the hosts' networks while the hosts assemble themselves.
     fn bring_up(order: &Order, user_namespace: bool, hand_over: &mut HandOver<'_>) -> Result<Self, Trouble> {
         let programs = Store::open_programs(&order.program_directories)?;
-        let tun = Tun::find(&order.tun);
+        let (way, notes) = Way::find(order);
         let view =
             View::of_machine(user_namespace).map_err(Trouble::failed("reading /proc/self/mountinfo"))?;
         let store = Store::mount(order.data_bytes, &programs, user_namespace)?;
@@ -214,14 +229,15 @@ impl Lab {
         store.own(&view)?;
         store.share(&network::hosts_file(&order.hosts)).map_err(Trouble::failed("writing shared files"))?;
         let started = Hosts::start(order, &store, &view, hand_over)?;
-        let (hosts, devices) = started.complete(order, &tun)?;
-        let emulator = start_emulator(order, devices)?;
-        Ok(Self { hosts, hidden: view.hidden, emulator })
+        let (hosts, devices) = started.complete(order, &way)?;
+        let wires = Wires::start(order, way.path(), devices, &hosts)?;
+        Ok(Self { hosts, hidden: view.hidden, notes, wires })
     }
 
     /// Tells the runner that all is up and answers it until it says to end, or is gone.
     fn serve(mut self, control: &mut Control) -> i32 {
-        let ready = FromLab::Ready { hidden: std::mem::take(&mut self.hidden) };
+        let (hidden, notes) = (std::mem::take(&mut self.hidden), std::mem::take(&mut self.notes));
+        let ready = FromLab::Ready { hidden, notes };
         let mut said = control.send(&ready, None);
         loop {
             let answer = match said.and_then(|()| control.receive::<ToLab>()) {
@@ -241,16 +257,15 @@ impl Lab {
 
     /// Answers what is asked of a running lab.
     fn answer(&self, asked: &ToLab) -> FromLab {
-        let network = &self.emulator;
         let changed = match asked {
-            ToLab::Snapshot => return FromLab::Snapshot(Box::new(network.snapshot())),
+            ToLab::Snapshot => return FromLab::Snapshot(Box::new(self.wires.snapshot())),
             ToLab::Profiles => {
-                return network.profiles().map_or_else(|e| FromLab::Failed(e.to_string()), FromLab::Profiles);
+                let told = self.wires.profiles();
+                return told.map_or_else(|error| FromLab::Failed(error.to_string()), FromLab::Profiles);
             }
-            ToLab::Alter { links, patch } => network.alter(links, patch),
-            ToLab::Heal { links } => network.heal(links),
-            ToLab::Play(changes) => network.play(changes),
-            ToLab::Rest => network.rest(),
+            ToLab::Alter { .. } | ToLab::Heal { .. } | ToLab::Play(_) | ToLab::Rest => {
+                self.wires.change(asked)
+            }
             ToLab::Deploy(_) | ToLab::Probe { .. } | ToLab::Release => {
                 Err(io::Error::other("the lab runs already"))
             }
@@ -260,9 +275,9 @@ impl Lab {
 
     /// Ends all hosts and the network, at the same time.
     fn end(self) {
-        let Self { hosts, emulator, .. } = self;
+        let Self { hosts, wires, .. } = self;
         std::thread::scope(|scope| {
-            scope.spawn(move || drop(emulator.stop()));
+            scope.spawn(move || wires.stop());
             for host in &hosts {
                 // Its agent may have ended by itself; a host that is not waited for yet keeps its number.
                 let _ = sys::kill(*host);
@@ -272,17 +287,4 @@ impl Lab {
             }
         });
     }
-}
-
-fn start_emulator(order: &Order, devices: Vec<Device>) -> Result<Emulator, Trouble> {
-    let nodes = order
-        .hosts
-        .iter()
-        .zip(devices)
-        .map(|(host, device)| Node { name: host.name.clone(), address: host.address, device })
-        .collect();
-    let links = order.links.iter().map(network::link).collect();
-    let options = EmulatorOptions { workers: order.workers, ..EmulatorOptions::default() };
-    Emulator::start_with(Network { nodes, links, seed: order.seed }, &options)
-        .map_err(Trouble::failed("starting the link emulator"))
 }

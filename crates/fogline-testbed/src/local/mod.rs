@@ -10,6 +10,7 @@ mod mounts;
 mod network;
 pub(crate) mod rights;
 mod view;
+mod wires;
 
 use crate::sys;
 use control::{Control, ControlError, FromLab, HostOrder, LinkOrder, Order, ToLab};
@@ -17,6 +18,7 @@ use fogline_agent::Client;
 use fogline_plan::Plan;
 use keeper::Keeper;
 use link::{Change, Patch, Profile};
+use netem::DataPath;
 use rights::MissingRight;
 use std::io;
 use std::path::PathBuf;
@@ -49,6 +51,9 @@ pub struct LocalOptions {
     pub lab_command: (PathBuf, Vec<String>),
     /// The TUN device node.
     pub tun: PathBuf,
+    /// How packets travel between hosts; by TAPs when absent, and by packet sockets where the TUN device node is missing
+    /// or closed, which [`LocalTestbed::notes`] then says.
+    pub path: Option<DataPath>,
     /// Threads that emulate links.
     pub workers: usize,
 }
@@ -64,6 +69,7 @@ impl Default for LocalOptions {
             data_limit: Size::from_bytes(4 << 30),
             lab_command: default_lab_command(),
             tun: std::env::var_os("FOGLINE_TUN").map_or_else(|| "/dev/net/tun".into(), PathBuf::from),
+            path: None,
             workers: netem::EmulatorOptions::default().workers,
         }
     }
@@ -131,6 +137,7 @@ pub struct LocalTestbed {
     agents: Vec<Client>,
     links: usize,
     hidden: Vec<String>,
+    notes: Vec<String>,
     control: Mutex<Control>,
     keeper: Keeper,
 }
@@ -156,10 +163,10 @@ impl LocalTestbed {
                         .map_err(TestbedError::io(format!("connecting to the agent of {name}")))?;
                     agents.push(client);
                 }
-                (FromLab::Ready { hidden }, _) if agents.len() == plan.hosts.len() => {
+                (FromLab::Ready { hidden, notes }, _) if agents.len() == plan.hosts.len() => {
                     control.set_deadline(ANSWER_DEADLINE)?;
                     let (links, control) = (plan.links.len(), Mutex::new(control));
-                    return Ok(Self { agents, links, hidden, control, keeper });
+                    return Ok(Self { agents, links, hidden, notes, control, keeper });
                 }
                 (other, _) => return Err(refusal(other)),
             }
@@ -176,7 +183,12 @@ impl LocalTestbed {
         &self.hidden
     }
 
-    /// The counters of the emulated network, now.
+    /// What is not as it would best be, such as the way that packets travel, each with the reason.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The counters of the network, now; on the data paths that are not emulated, what of them is known.
     ///
     /// # Errors
     /// When the lab is gone or does not answer within 10 s.
@@ -287,11 +299,11 @@ fn refusal(answer: FromLab) -> TestbedError {
 
 /// The plan and the options as the lab is told them, after all that can be checked without doing it.
 fn order(plan: &Plan, options: &LocalOptions) -> Result<Order, TestbedError> {
-    let hosts: Vec<HostOrder> =
-        plan.hosts.iter().map(|host| HostOrder { name: host.name.clone(), address: host.address }).collect();
+    let mut hosts: Vec<HostOrder> = plan.hosts.iter().map(network::host).collect();
     let prefix = network::prefix(&hosts).map_err(TestbedError::Plan)?;
     let links = plan.links.iter().map(LinkOrder::from).collect();
     network::check_links(plan.hosts.len(), &plan.links).map_err(TestbedError::Plan)?;
+    network::control_congestion(&mut hosts, &plan.links);
     let mut program_directories = Vec::new();
     for directory in &options.program_directories {
         let real = directory
@@ -320,6 +332,7 @@ fn order(plan: &Plan, options: &LocalOptions) -> Result<Order, TestbedError> {
         program_directories,
         data_bytes: options.data_limit.bytes(),
         tun: options.tun.clone(),
+        path: options.path,
         workers: options.workers.max(1),
     })
 }

@@ -2,7 +2,7 @@
 
 use super::control::{HostOrder, LinkOrder};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// The network is never smaller than this, so that its own and its broadcast address are far from the hosts'.
 const PREFIX_MAX: u8 = 16;
@@ -55,6 +55,27 @@ fn check_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// The host as the lab is told it.
+pub(crate) fn host(host: &fogline_plan::Host) -> HostOrder {
+    HostOrder {
+        name: host.name.clone(),
+        address: host.address,
+        address6: host.address6(),
+        congestion_to: Vec::new(),
+    }
+}
+
+/// Tells hosts the congestion control of what they send over links that have one of their own. The links are checked.
+pub(crate) fn control_congestion(hosts: &mut [HostOrder], links: &[fogline_plan::Link]) {
+    for link in links {
+        let Some(congestion) = link.congestion else { continue };
+        let to = &hosts[link.destination.0];
+        let addresses = [IpAddr::V4(to.address), IpAddr::V6(to.address6)];
+        let special = addresses.map(|address| (address, congestion.name().to_owned()));
+        hosts[link.source.0].congestion_to.extend(special);
+    }
+}
+
 /// Checks that links join two hosts that exist.
 pub(crate) fn check_links(hosts: usize, links: &[fogline_plan::Link]) -> Result<(), String> {
     for link in links {
@@ -67,10 +88,16 @@ pub(crate) fn check_links(hosts: usize, links: &[fogline_plan::Link]) -> Result<
 }
 
 /// What every host reads as `/etc/hosts`, its own name included.
+///
+/// A name stands for the IPv4 address alone; the IPv6 address has the name with `.ip6` after it. Were both under one name,
+/// programs would try IPv6 first (RFC 6724) and find nobody where a service listens on 0.0.0.0 only.
 pub(crate) fn hosts_file(hosts: &[HostOrder]) -> String {
     let mut text = String::from("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n");
     for host in hosts {
         text.push_str(&format!("{} {}\n", host.address, host.name));
+    }
+    for host in hosts {
+        text.push_str(&format!("{} {}.ip6\n", host.address6, host.name));
     }
     text
 }
@@ -91,7 +118,9 @@ mod tests {
     use super::*;
 
     fn host(name: &str, address: &str) -> HostOrder {
-        HostOrder { name: name.to_owned(), address: address.parse().unwrap() }
+        let address: Ipv4Addr = address.parse().unwrap();
+        let (name, address6) = (name.to_owned(), address.to_ipv6_mapped());
+        HostOrder { name, address, address6, congestion_to: Vec::new() }
     }
 
     #[test]
@@ -124,6 +153,7 @@ mod tests {
     #[test]
     fn every_name_is_in_the_hosts_file() {
         let text = hosts_file(&[host("a", "10.0.0.1"), host("b", "10.0.0.2")]);
-        assert!(text.contains("127.0.0.1 localhost\n") && text.ends_with("10.0.0.1 a\n10.0.0.2 b\n"));
+        assert!(text.contains("127.0.0.1 localhost\n") && text.contains("10.0.0.1 a\n10.0.0.2 b\n"));
+        assert!(text.ends_with("::ffff:10.0.0.1 a.ip6\n::ffff:10.0.0.2 b.ip6\n"), "{text}");
     }
 }

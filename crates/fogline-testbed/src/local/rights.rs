@@ -6,7 +6,6 @@ use super::{ANSWER_DEADLINE, TestbedError};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
-use std::path::PathBuf;
 
 /// A right that a local testbed needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +20,7 @@ pub enum Right {
     Overlay,
     /// To mount `/proc` in a process namespace of one's own.
     Proc,
-    /// To open a TAP device and to configure it.
+    /// To open a TAP device and to configure it, or at least packet sockets and virtual Ethernet devices.
     Tap,
 }
 
@@ -33,7 +32,7 @@ impl Right {
             Self::Mount => "mounting",
             Self::Overlay => "mounting overlays",
             Self::Proc => "mounting /proc",
-            Self::Tap => "making TAP devices",
+            Self::Tap => "making network devices",
         }
     }
 }
@@ -73,6 +72,8 @@ pub struct Rights {
     /// Whether hosts live in a user namespace, because the user is not root, or only root of a container. Tasks then run
     /// as a root who cannot change files that belong to others, though he can replace them.
     pub user_namespace: bool,
+    /// What is not as it would best be, such as the way that packets travel.
+    pub notes: Vec<String>,
 }
 
 /// Finds out whether a local testbed can be had, by making the smallest one in a process of its own.
@@ -93,7 +94,7 @@ pub fn probe_rights() -> Result<Rights, TestbedError> {
 pub fn probe_rights_with(options: &super::LocalOptions) -> Result<Rights, TestbedError> {
     let (mut keeper, mut control) = Keeper::start(&options.lab_command)?;
     control.set_deadline(ANSWER_DEADLINE)?;
-    control.send(&ToLab::Probe { tun: PathBuf::from(&options.tun) }, None)?;
+    control.send(&ToLab::Probe { tun: options.tun.clone(), path: options.path }, None)?;
     let answer = control.receive::<FromLab>();
     drop(control);
     keeper.end(ANSWER_DEADLINE)?;
@@ -180,7 +181,7 @@ fn grant_container(what: &str) -> String {
 }
 
 /// Why the lab could not do a step.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Trouble {
     /// A right is missing.
     Missing(MissingRight),
@@ -211,6 +212,8 @@ impl Trouble {
         match error {
             netem::DeviceError::NoTun { .. }
             | netem::DeviceError::TunForbidden { .. }
+            | netem::DeviceError::NoNetRaw { .. }
+            | netem::DeviceError::NoModule { .. }
             | netem::DeviceError::NoNetAdmin { .. } => Self::Missing(MissingRight {
                 right: Right::Tap,
                 call: "its device".to_owned(),
@@ -218,6 +221,17 @@ impl Trouble {
                 grant: error.to_string(),
             }),
             _ => Self::Failed(error.to_string()),
+        }
+    }
+
+    /// Both troubles, of which one would have to be mended.
+    pub(crate) fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Missing(mut one), Self::Missing(other)) => {
+                one.grant = format!("{}\nOr else: {}", one.grant, other.grant);
+                Self::Missing(one)
+            }
+            (_, other) => other,
         }
     }
 

@@ -25,6 +25,14 @@ pub(crate) fn are_obeyed_at_once(setting: &Setting) {
     testbed.alter(&[0], &slow).unwrap();
     assert!(least(host, "fog-1") >= 130.0, "100 ms there and the plan's 30 ms back");
     testbed.heal(&[0]).unwrap();
+
+    let schedule = Schedule { at: Delay::ZERO, lasts: None, every: None };
+    let change = Change { schedule, links: vec![1], action: Action::Alter(slow) };
+    testbed.play(&[change]).unwrap();
+    assert!(least(host, "fog-1") >= 130.0, "30 ms there and 100 ms back");
+    testbed.rest().unwrap();
+    let back = least(host, "fog-1");
+    assert!((60.0..130.0).contains(&back), "the plan's 30 ms each way again, not {back} ms");
     testbed.release().unwrap();
     setting.assert_clear();
 }

@@ -169,6 +169,7 @@ pub(crate) fn troubles_are_named_and_leave_nothing(setting: &Setting) {
 
     options = setting.options();
     options.tun = "/nonexistent/tun".into();
+    options.path = Some(netem::DataPath::Tap);
     match LocalTestbed::deploy(&plan(3), &options) {
         Err(TestbedError::Right(right)) => assert_eq!(right.right, Right::Tap),
         other => panic!("{other:?}"),
@@ -188,4 +189,49 @@ pub(crate) fn troubles_are_named_and_leave_nothing(setting: &Setting) {
     twins.hosts[1].address = twins.hosts[0].address;
     let error = LocalTestbed::deploy(&twins, &setting.options()).unwrap_err().to_string();
     assert!(error.contains("fog-0 and fog-1 both have the address 10.77.0.1"), "{error}");
+}
+
+pub(crate) fn links_have_congestion_controls(setting: &Setting) {
+    let mut plan = plan(3);
+    plan.links[0].congestion = Some(link::Congestion::Reno);
+    let testbed = setting.deploy(&plan);
+    let [one, two, _] = testbed.agents() else { panic!("three hosts") };
+    let asked = |host, address: &str| succeed(host, &format!("ip route get {address}; ip -6 route show"));
+    let route = |host, address: &str| asked(host, address).lines().take(2).collect::<Vec<_>>().join(" ");
+    assert!(route(one, "10.77.0.2").contains("congctl reno"), "{}", route(one, "10.77.0.2"));
+    assert!(!route(one, "10.77.0.3").contains("reno"), "{}", route(one, "10.77.0.3"));
+    assert!(!route(two, "10.77.0.1").contains("reno"), "{}", route(two, "10.77.0.1"));
+    succeed(one, "ping -c 1 -W 5 fog-1");
+    testbed.release().unwrap();
+    setting.assert_clear();
+    let available = fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control").unwrap();
+    if available.split_whitespace().any(|name| name == "bbr") {
+        eprintln!("a congestion control that the kernel lacks: skipped, it has bbr");
+        return;
+    }
+    plan.links[0].congestion = Some(link::Congestion::Bbr);
+    let error = LocalTestbed::deploy(&plan, &setting.options()).unwrap_err().to_string();
+    assert!(error.contains("fog-0") && error.contains("refuses the congestion control bbr"), "{error}");
+}
+
+pub(crate) fn speak_ipv6_at_once(setting: &Setting) {
+    let plan = plan(3);
+    let testbed = setting.deploy(&plan);
+    let agents = testbed.agents();
+    if shell(&agents[0], "test -e /proc/net/if_inet6").0 != 0 {
+        eprintln!("IPv6 between hosts: skipped, this kernel has none");
+        return;
+    }
+    // The first packet already: nobody waits for an address to be found free or for a neighbour to answer.
+    succeed(&agents[0], "ping -6 -c 1 -W 1 fog-2.ip6");
+    let output = succeed(&agents[1], "ping -6 -q -c 3 -i 0.1 fog-0.ip6");
+    let least: f64 = output.rsplit(" = ").next().unwrap().split('/').next().unwrap().parse().unwrap();
+    assert!(least >= 60.0, "links shape IPv6 too: {output}");
+    let own = plan.hosts[1].address6();
+    assert!(succeed(&agents[1], "ip -6 address show net0").contains(&format!("{own}/96")));
+    assert_eq!(succeed(&agents[0], "getent ahosts fog-1.ip6 | head -1 | cut -d' ' -f1"), own.to_string());
+    let plain = succeed(&agents[0], "getent ahosts fog-1 | cut -d' ' -f1 | sort -u");
+    assert_eq!(plain, plan.hosts[1].address.to_string(), "a plain name is no IPv6 address");
+    testbed.release().unwrap();
+    setting.assert_clear();
 }

@@ -142,6 +142,9 @@ impl<'a> Run<'a> {
             let (name, address) = (host.name.clone(), host.address.to_string());
             self.journal.emit(Event::HostUp(HostUp { host: name, address, elapsed_ms }))?;
         }
+        for note in testbed.notes() {
+            self.journal.emit(Event::Note { message: note.clone() })?;
+        }
         for hidden in testbed.hidden() {
             self.journal.emit(Event::Note { message: format!("hosts do not see {hidden}") })?;
         }

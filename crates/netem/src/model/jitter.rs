@@ -37,20 +37,16 @@ impl JitterProcess {
         let share = self.random.open_unit();
         let fresh = normal_quantile(share);
         let correlation = jitter.correlation.fraction();
-        let value = match self.hidden {
-            Some(last) if correlation > 0.0 => {
-                correlation * last + (1.0 - correlation * correlation).sqrt() * fresh
-            }
-            _ => fresh,
-        };
+        let last = self.hidden.filter(|_| correlation > 0.0);
+        let value =
+            last.map_or(fresh, |last| correlation * last + (1.0 - correlation * correlation).sqrt() * fresh);
         self.hidden = Some(value);
+        // The share of values above; what the quantile was taken of needs no way back.
+        let above = || if last.is_some() { normal_tail(value) } else { 1.0 - share };
         let spreads = match jitter.shape {
-            JitterShape::Uniform => 1.0 - 2.0 * normal_tail(value),
+            JitterShape::Uniform => 1.0 - 2.0 * above(),
             JitterShape::Normal => value,
-            JitterShape::Pareto => {
-                let excess = exp(ln(normal_tail(value)) / -PARETO_SHAPE);
-                (excess - PARETO_MEAN) / PARETO_DEVIATION
-            }
+            JitterShape::Pareto => (exp(ln(above()) / -PARETO_SHAPE) - PARETO_MEAN) / PARETO_DEVIATION,
         };
         // The conversion saturates; the least number is left out so that the sign can be changed.
         ((spreads * jitter.spread.nanos() as f64).round() as i64).max(-i64::MAX)

@@ -6,7 +6,6 @@ use crate::{A, B, C};
 use link::{Action, Change, Patch, Schedule, Step, Trace};
 use netem::{DataPath, Profile};
 use std::io::ErrorKind;
-use std::net::UdpSocket;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -67,35 +66,31 @@ fn rates_change_at_once(bed: &Bed) {
     bed.emulator.heal(&[A_TO_B]).unwrap();
 }
 
-/// Sends until what arrives is as wished.
-fn until(sender: &UdpSocket, receiver: &UdpSocket, to: usize, arrives: bool) {
+/// Sends one datagram after the other until the link is cut, or until it is whole.
+fn until(bed: &Bed, (from, to): (usize, usize), is_cut: bool) {
+    let (sender, receiver) = (bed.udp(from), bed.udp(to));
     let deadline = Instant::now() + PATIENCE;
-    receiver.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-    let mut buffer = [0; 8];
-    let mut number = 0_u64;
     loop {
         assert!(
             Instant::now() < deadline,
             "the link does not become {}",
-            if arrives { "whole" } else { "cut" }
+            if is_cut { "cut" } else { "whole" }
         );
-        sender.send_to(&number.to_be_bytes(), socket_address(to)).unwrap();
-        let arrived = loop {
-            match receiver.recv(&mut buffer) {
-                Ok(_) if u64::from_be_bytes(buffer) == number => break true,
-                Ok(_) => {}
-                Err(_) => break false,
-            }
-        };
-        if arrived == arrives {
+        let before = bed.settled(from, to, 0);
+        sender.send_to(b"?", socket_address(to)).unwrap();
+        let link = bed.settled(from, to, before.entered.packets + 1).since(&before);
+        let arrived = link.delivered.packets == 1;
+        assert_eq!(link.cut.packets, u64::from(!arrived), "{link:?}");
+        if arrived {
+            assert_eq!(receive(&receiver, &mut [0; 8]).unwrap().0, 1);
+        }
+        if arrived != is_cut {
             return;
         }
-        number += 1;
     }
 }
 
 fn a_timeline_plays(bed: &Bed) {
-    let (sender, near, far) = (bed.udp(A), bed.udp(B), bed.udp(C));
     let schedule = |at: u64, lasts: Option<u64>, every: Option<u64>| Schedule {
         at: Delay::from_millis(at),
         lasts: lasts.map(Delay::from_millis),
@@ -121,19 +116,19 @@ fn a_timeline_plays(bed: &Bed) {
     ];
     let begun = Instant::now();
     bed.emulator.play(&timeline).unwrap();
-    until(&sender, &near, B, false);
+    until(bed, (A, B), true);
     assert!(begun.elapsed() >= Duration::from_millis(200), "cut before its time");
-    until(&sender, &near, B, true);
+    until(bed, (A, B), false);
     assert!(begun.elapsed() >= Duration::from_millis(500), "whole before its time");
-    until(&sender, &near, B, false);
+    until(bed, (A, B), true);
     assert!(begun.elapsed() >= Duration::from_millis(1200), "cut again before its time");
     let profiles = bed.emulator.profiles().unwrap();
     assert_eq!(profiles[B_TO_C].delay, Delay::from_millis(3), "the last step holds on");
     bed.emulator.rest().unwrap();
     let base: Vec<Profile> = links().iter().map(|link| link.profile).collect();
     assert_eq!(bed.emulator.profiles().unwrap(), base);
-    until(&sender, &near, B, true);
-    until(&near, &far, C, true);
+    until(bed, (A, B), false);
+    until(bed, (B, C), false);
 }
 
 fn mistakes_are_named(bed: &Bed) {

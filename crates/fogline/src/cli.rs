@@ -128,6 +128,16 @@ impl DataPath {
     }
 }
 
+impl From<DataPath> for netem::DataPath {
+    fn from(path: DataPath) -> Self {
+        match path {
+            DataPath::Tap => Self::Tap,
+            DataPath::Packet => Self::Packet,
+            DataPath::Kernel => Self::Kernel,
+        }
+    }
+}
+
 /// Options of `plan`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct PlanArgs {

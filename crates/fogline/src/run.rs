@@ -1,6 +1,6 @@
 //! One run of an experiment: testbed, services, network, prepare, launch, wait, finalize, release.
 
-use crate::cli::{DataPath, DeployArgs};
+use crate::cli::DeployArgs;
 use crate::load::{Loaded, absolute};
 use crate::measure::measure;
 use crate::network::{ControlSocket, Live};
@@ -130,12 +130,9 @@ impl<'a> Run<'a> {
             program_directories: program_directories(),
             data_limit: self.args.disk,
             workers: usize::from(self.args.workers),
+            path: self.args.data_path.map(netem::DataPath::from),
             ..LocalOptions::default()
         };
-        if let Some(path) = self.args.data_path.filter(|path| *path != DataPath::Tap) {
-            let message = format!("hosts cannot be joined by the data path {} yet: use tap", path.name());
-            return Err(TestbedError::Options(message).into());
-        }
         let testbed = LocalTestbed::deploy(self.plan, &options)?;
         let elapsed_ms = begin.elapsed().as_secs_f64() * 1e3;
         for host in &self.plan.hosts {

@@ -74,6 +74,7 @@ pub(super) fn judge_delay(
         one_way_ms_p50_worst_pair: medians.into_iter().max_by(|a, b| off(a).total_cmp(&off(b))),
         rtt_ms_p50: median(&rtt),
         samples: all.len(),
+        attempts: 1,
         verdict: match one_way_ms_p50 {
             _ if !silent.is_empty() => Verdict::Outside,
             // What passes a link that is cut contradicts the cut, which is the loss's to say.

@@ -81,6 +81,9 @@ pub struct DelayMeasurement {
     pub samples: usize,
     /// Pairs over which no packet came through, though some should have: `source > destination`.
     pub silent_pairs: Vec<String>,
+    /// How often it was measured: again when delay or jitter contradicted what was asked, for a stall of the machine
+    /// does that too. The figures are those of the last time.
+    pub attempts: u32,
     /// Within one millisecond and four standard errors of what was expected (above it also by the time that two probes
     /// take at the rate), and no pair silent.
     pub verdict: Verdict,

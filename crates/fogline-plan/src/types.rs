@@ -25,7 +25,7 @@ pub struct Options {
 pub struct HostId(pub usize);
 
 /// The whole experiment, expanded.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// The scenario folder's name.
     pub scenario: String,

@@ -1,7 +1,9 @@
 //! The command line.
 
+use crate::bench::NetworkBenchArgs;
 use crate::exit::Exit;
 use crate::network::NetworkArgs;
+use crate::traffic::Traffic;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use link::{Bounds, Congestion};
 use std::path::PathBuf;
@@ -44,6 +46,19 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Print the JSON Schema of a scenario file, for editors.
     Schema(SchemaArgs),
+    /// Measure what this machine and Fogline's own parts can do.
+    #[command(subcommand)]
+    Bench(Bench),
+    /// One end of a measurement, which hosts run.
+    #[command(name = "__traffic", hide = true, subcommand)]
+    Traffic(Traffic),
+}
+
+/// What can be measured.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// Measure the emulated network, against a plain bridge on the same machine in the same run.
+    Network(NetworkBenchArgs),
 }
 
 /// Where the scenario is.

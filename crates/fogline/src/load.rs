@@ -140,13 +140,15 @@ fn definitions(folder: &Path) -> Result<Vec<Source>, LoadError> {
         }
     }
     let replaced = |name: &str| sources.iter().any(|own: &Source| file_name(&own.name) == file_name(name));
-    let built_in: Vec<Source> = DEFINITIONS
-        .iter()
-        .filter(|(name, _)| !replaced(name))
-        .map(|(name, text)| Source::new(*name, *text))
-        .collect();
+    let mut built_in = definitions_built_in();
+    built_in.retain(|definition| !replaced(&definition.name));
     sources.extend(built_in);
     Ok(sources)
+}
+
+/// The definitions that come with the program.
+pub(crate) fn definitions_built_in() -> Vec<Source> {
+    DEFINITIONS.iter().map(|(name, text)| Source::new(*name, *text)).collect()
 }
 
 fn file_name(path: &str) -> String {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line speaks to a person by these")]
 
+mod bench;
 mod check;
 mod cli;
 mod deploy;
@@ -16,12 +17,14 @@ mod progress;
 mod report;
 mod run;
 mod schema;
+mod sys;
 mod table;
 mod timeline;
+mod traffic;
 mod verdict;
 
 use clap::Parser;
-use cli::{Cli, Command};
+use cli::{Bench, Cli, Command};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -37,6 +40,8 @@ fn main() -> ExitCode {
         Command::Network(args) => network::run(args),
         Command::Report(args) => report::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Bench(Bench::Network(args)) => bench::run(&args),
+        Command::Traffic(traffic) => return traffic::run(&traffic),
     };
     exit.into()
 }

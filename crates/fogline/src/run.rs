@@ -256,7 +256,7 @@ impl<'a> Run<'a> {
 }
 
 /// Hosts find the programs that lie beside this one.
-fn program_directories() -> Vec<PathBuf> {
+pub(crate) fn program_directories() -> Vec<PathBuf> {
     let own = std::env::current_exe().ok();
     own.as_deref().and_then(Path::parent).map(Path::to_owned).into_iter().collect()
 }

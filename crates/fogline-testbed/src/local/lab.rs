@@ -9,7 +9,8 @@ use super::rights::{Right, Rights, Trouble};
 use super::view::View;
 use super::wires::Wires;
 use crate::sys::{self, Pid};
-use netem::DataPath;
+use netem::{DataPath, Device};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, PipeReader};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -221,7 +222,7 @@ impl Lab {
     /// threads that make the devices in the hosts' networks while the hosts assemble themselves.
     fn bring_up(order: &Order, user_namespace: bool, hand_over: &mut HandOver<'_>) -> Result<Self, Trouble> {
         let programs = Store::open_programs(&order.program_directories)?;
-        let (way, notes) = Way::find(order);
+        let (way, mut notes) = Way::find(order);
         let view =
             View::of_machine(user_namespace).map_err(Trouble::failed("reading /proc/self/mountinfo"))?;
         let store = Store::mount(order.data_bytes, &programs, user_namespace)?;
@@ -230,6 +231,9 @@ impl Lab {
         store.share(&network::hosts_file(&order.hosts)).map_err(Trouble::failed("writing shared files"))?;
         let started = Hosts::start(order, &store, &view, hand_over)?;
         let (hosts, devices) = started.complete(order, &way)?;
+        // All hosts are alike, so one of each kind says it all.
+        let warnings: BTreeSet<&String> = devices.iter().flat_map(Device::warnings).collect();
+        notes.extend(warnings.into_iter().cloned());
         let wires = Wires::start(order, way.path(), devices, &hosts)?;
         Ok(Self { hosts, hidden: view.hidden, notes, wires })
     }

@@ -25,9 +25,9 @@ pub(crate) fn are_chosen_and_named(setting: &Setting) {
         let snapshot = testbed.network().unwrap();
         assert_eq!(snapshot.data_path, expected.mechanism());
         assert!(snapshot.links[0].delivered.packets >= 3, "{:?}", snapshot.links);
-        let fell_back = path.is_none() && expected == DataPath::Packet;
-        assert_eq!(testbed.notes().len(), usize::from(fell_back), "{:?}", testbed.notes());
-        assert!(testbed.notes().iter().all(|note| note.contains(&tun.display().to_string())));
+        // Other notes may come from what the kernel refuses to an ordinary user.
+        let named = testbed.notes().iter().any(|note| note.contains(&tun.display().to_string()));
+        assert_eq!(named, path.is_none() && expected == DataPath::Packet, "{:?}", testbed.notes());
         testbed.release().unwrap();
         setting.assert_clear();
     }

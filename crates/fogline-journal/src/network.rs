@@ -51,7 +51,7 @@ pub struct NetworkChanged {
     pub at_s: Option<f64>,
     /// Which way it went.
     pub turn: Turn,
-    /// What changes where: `fog to edge, both ways: delay 100ms, loss 2%`.
+    /// What changes where: `fog <-> edge: delay 100ms, loss 2%`.
     pub what: String,
     /// How many links it concerns.
     pub links: usize,

@@ -171,7 +171,7 @@ fn phase_line(state: &State, phase: RunPhase, ok: bool, elapsed_s: f64, took_ms:
     line
 }
 
-/// `network, by hand: fog to edge: cut (4 links)`.
+/// `network, by hand: fog -> edge: cut (4 links)`.
 fn change_line(change: &NetworkChanged) -> String {
     let ends = if change.turn == Turn::Ends { " is over" } else { "" };
     let plural = if change.links == 1 { "" } else { "s" };

@@ -110,13 +110,13 @@ impl fmt::Display for Limit {
 }
 
 impl fmt::Display for Queue {
-    /// `50ms`, `100 packets codel 5ms/100ms`.
+    /// `50ms`, `100 packets codel 5ms/100ms`, `codel 5ms/100ms` where the room is the usual one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.limit.fmt(f)?;
-        match self.discipline {
-            Discipline::DropTail => Ok(()),
-            Discipline::Codel { target, interval } => write!(f, " codel {target}/{interval}"),
+        let Discipline::Codel { target, interval } = self.discipline else { return self.limit.fmt(f) };
+        if self.limit != Limit::default() {
+            write!(f, "{} ", self.limit)?;
         }
+        write!(f, "codel {target}/{interval}")
     }
 }
 
@@ -200,6 +200,7 @@ mod tests {
         );
         assert_eq!(Limit::Bytes(Size::from_bytes(65536)).to_string(), "64kib");
         assert_eq!(Patch::default().to_string(), "nothing");
+        assert_eq!(Queue { discipline: codel, ..Queue::default() }.to_string(), "codel 5ms/100ms");
     }
 
     #[test]

@@ -140,7 +140,7 @@ impl<'a> Live<'a> {
             by: ChangedBy::Runner,
             at_s: state.at_s(),
             turn: Turn::Ends,
-            what: "all changes".to_owned(),
+            what: "everything".to_owned(),
             links: links.len(),
         }))?;
         Ok(())
@@ -182,7 +182,7 @@ impl<'a> Live<'a> {
         };
         chosen.links.retain(|link| state.by_hand.contains(link));
         if chosen.links.is_empty() {
-            return Answer::Refused(format!("nothing was changed by hand {}", place.words()));
+            return Answer::Refused(format!("nothing was changed by hand: {}", place.words()));
         }
         if let Err(error) = self.testbed.heal(&chosen.links) {
             return Answer::Failed(error.to_string());
@@ -241,7 +241,7 @@ impl<'a> Live<'a> {
         };
         if links.is_empty() {
             return Err(format!(
-                "no rule shapes packets {}, and only what a rule shapes can be changed: `fogline network show` lists the rules",
+                "no rule shapes {}, and only what a rule shapes can be changed: `fogline network show` lists the rules",
                 place.words()
             ));
         }

@@ -2,6 +2,7 @@
 
 use super::protocol::{Changed, Shown, ShownLinks, ShownPackets};
 use crate::table::section;
+use link::Profile;
 use serde::Serialize;
 
 /// Indented JSON.
@@ -33,11 +34,8 @@ pub(super) fn shown(shown: &Shown) -> String {
     let mut each = Vec::new();
     for rule in &shown.rules {
         for group in &rule.now {
-            let in_force = if group.in_force == rule.asked && !group.by_hand {
-                "as asked".to_owned()
-            } else {
-                format!("{}{}", group.in_force, if group.by_hand { " (by hand)" } else { "" })
-            };
+            let by_hand = if group.by_hand { " (by hand)" } else { "" };
+            let in_force = format!("{}{by_hand}", difference(&rule.asked, &group.in_force));
             let mut row = vec![rule.source.clone(), rule.destination.clone(), group.links.to_string()];
             row.extend([rule.asked.to_string(), in_force]);
             row.extend(numbers(&group.packets));
@@ -62,6 +60,16 @@ pub(super) fn shown(shown: &Shown) -> String {
     text
 }
 
+/// What `now` does otherwise than `asked`: `cut`, `loss 20%, no jitter`.
+fn difference(asked: &Profile, now: &Profile) -> String {
+    let (before, after) = (asked.properties(), now.properties());
+    let other = after.iter().filter(|property| !before.contains(property));
+    let gone = before.iter().filter(|(name, _)| after.iter().all(|(kept, _)| kept != name));
+    let said = other.map(|(name, value)| format!("{name} {value}").trim_end().to_owned());
+    let said: Vec<String> = said.chain(gone.map(|(name, _)| format!("no {name}"))).collect();
+    if said.is_empty() { "as asked".to_owned() } else { said.join(", ") }
+}
+
 fn link_rows(group: &ShownLinks) -> impl Iterator<Item = Vec<String>> {
     group.each.iter().map(|link| {
         let mut row = vec![link.source.clone(), link.destination.clone(), group.in_force.to_string()];
@@ -73,4 +81,17 @@ fn link_rows(group: &ShownLinks) -> impl Iterator<Item = Vec<String>> {
 fn numbers(packets: &ShownPackets) -> [String; 6] {
     let ShownPackets { entered, delivered, lost, cut, dropped, queued } = *packets;
     [entered, delivered, lost, cut, dropped, queued].map(|count| count.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_otherwise_is_said() {
+        let asked = Profile { delay: "5ms".parse().unwrap(), ecn: true, ..Profile::default() };
+        let now = Profile { delay: "9ms".parse().unwrap(), cut: true, ..Profile::default() };
+        assert_eq!(difference(&asked, &asked), "as asked");
+        assert_eq!(difference(&asked, &now), "cut, delay 9ms, no ecn");
+    }
 }

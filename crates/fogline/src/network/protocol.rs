@@ -54,13 +54,13 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// As a person reads it.
+    /// As a person reads it, in the manner of scheduled changes.
     pub(crate) fn words(&self) -> String {
         match self {
             Self::Everywhere => "everywhere".to_owned(),
-            Self::Host(host) => format!("from and to {host}"),
-            Self::Pairs { src, dst, symmetric: false } => format!("{src} to {dst}"),
-            Self::Pairs { src, dst, symmetric: true } => format!("{src} to {dst}, both ways"),
+            Self::Host(host) => host.clone(),
+            Self::Pairs { src, dst, symmetric: false } => format!("{src} -> {dst}"),
+            Self::Pairs { src, dst, symmetric: true } => format!("{src} <-> {dst}"),
         }
     }
 }

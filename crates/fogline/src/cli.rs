@@ -128,19 +128,9 @@ pub(crate) enum DataPath {
     Tap,
     /// A veth pair per host and packet sockets, emulated in user space; needs no TUN device.
     Packet,
-    /// A veth pair per host and a bridge, emulated by the kernel's htb and netem, where it has them.
+    /// A veth pair per host and a bridge, emulated by the kernel's htb and netem, where it has them;
+    /// no changes over time, no account of lateness.
     Kernel,
-}
-
-impl DataPath {
-    /// As it is written.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Tap => "tap",
-            Self::Packet => "packet",
-            Self::Kernel => "kernel",
-        }
-    }
 }
 
 impl From<DataPath> for netem::DataPath {

@@ -1,6 +1,6 @@
 //! One run of an experiment: testbed, services, network, prepare, launch, wait, finalize, release.
 
-use crate::cli::DeployArgs;
+use crate::cli::{DataPath, DeployArgs};
 use crate::load::{Loaded, absolute};
 use crate::measure::measure;
 use crate::network::{ControlSocket, Live};
@@ -133,6 +133,16 @@ impl<'a> Run<'a> {
             path: self.args.data_path.map(netem::DataPath::from),
             ..LocalOptions::default()
         };
+        if self.args.data_path == Some(DataPath::Kernel) {
+            if !self.plan.changes.is_empty() {
+                let message =
+                    "the data path kernel cannot follow the changes of network.yaml: use tap or packet";
+                return Err(TestbedError::Options(message.to_owned()).into());
+            }
+            let message =
+                "the kernel does not tell how late its packets are: this network cannot prove itself";
+            self.journal.emit(Event::Warning { message: message.to_owned() })?;
+        }
         let testbed = LocalTestbed::deploy(self.plan, &options)?;
         let elapsed_ms = begin.elapsed().as_secs_f64() * 1e3;
         for host in &self.plan.hosts {
@@ -285,7 +295,7 @@ fn manifest(
         duration_s: args.scenario.duration,
         congestion: args.congestion.clone(),
         bounds: args.bounds(&loaded.plan.bounds),
-        data_path: args.data_path.map(|path| path.name().to_owned()),
+        data_path: args.data_path.map(|path| netem::DataPath::from(path).name().to_owned()),
         workers: usize::from(args.workers),
         clock: "one machine, one clock: CLOCK_REALTIME stamps frames, records and arrivals".to_owned(),
         machine: Machine::read(),

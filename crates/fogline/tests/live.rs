@@ -246,6 +246,7 @@ fn a_bound_that_is_not_kept_makes_the_run_invalid() {
     scenario(scratch.path(), &format!("{NETWORK}bounds: {{late: 5s, drops: 1%}}\n"), workflow);
     let mut command = Command::new(FOGLINE);
     command.arg("deploy").arg(scratch.path()).args(["--duration", "1", "--late-max", "1ns"]);
+    command.args(["--data-path", "packet", "--workers", "2"]);
     let output = command.output().expect("fogline runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(5), "{said}");
@@ -253,6 +254,9 @@ fn a_bound_that_is_not_kept_makes_the_run_invalid() {
     let run = run_folders(scratch.path()).pop().expect("a run folder");
     let manifest = manifest(&run);
     assert_eq!((&manifest["verdict"], &manifest["exit_code"]), (&"invalid".into(), &5.into()));
+    assert_eq!((&manifest["data_path"], &manifest["workers"]), (&"packet".into(), &2.into()));
+    let account = std::fs::read_to_string(run.join("fogline/network.json")).expect("the network's account");
+    assert!(account.contains("af_packet"), "{account}");
     assert_eq!((&manifest["bounds"]["late"], &manifest["bounds"]["drops"]), (&"1ns".into(), &"1%".into()));
     let reason = manifest["reasons"][0].as_str().expect("a reason");
     assert!(reason.contains("left late") && reason.contains("bound"), "{reason}");

@@ -150,6 +150,11 @@ fn sum<'a>(links: impl Iterator<Item = &'a Packets>) -> Packets {
 
 /// How late packets left, against the bound.
 fn lateness(view: &NetworkView, account: &Account) -> String {
+    if account.by_delay.iter().all(|group| group.lateness.count == 0) {
+        return String::from(
+            "<h3>Punctuality</h3><p class=\"none\">The lateness of no packet was measured.</p>",
+        );
+    }
     let millis = |nanos: u64| number(Some(nanos as f64 / 1e6), 3);
     let mut table = Table::new(&[
         "#delay asked, ms",

@@ -1,5 +1,4 @@
-//! All links together: where frames go, in which order they come due, how much may be in flight, and what changes
-//! over time.
+//! All links together: where frames go, in which order they come due, how much may wait, what changes over time.
 
 use super::Profile;
 use super::agenda::Agenda;
@@ -13,7 +12,7 @@ use super::timeline::Timeline;
 use super::wire::{Shape, VNET_LEN};
 use crate::{LinkSpec, Tally};
 use ::link::{Change, Patch};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 pub use super::endpoint::{Endpoint, FabricError};
 pub use super::line::Held;
@@ -253,29 +252,30 @@ impl Fabric {
         let links = self.paths.len();
         let path = self.paths.get_mut(link).ok_or(FabricError::NoSuchLink { link, links })?;
         path.link.alter(patch);
-        self.follow(link, now);
+        self.follow(vec![link], now);
         Ok(())
     }
 
     /// Begins a timeline at `now`, in place of any other.
     ///
     /// # Errors
-    /// When a change names a link that is not there or can't happen as it is written; then nothing changes.
+    /// As [`Timeline::new`]; then nothing changes.
     pub fn play(&mut self, now: u64, changes: &[Change]) -> Result<(), FabricError> {
         let timeline = Timeline::new(now, changes, self.paths.len())?;
-        self.rest(now);
-        let links: Vec<usize> = timeline.links().collect();
-        self.timeline = Some(timeline);
-        links.into_iter().for_each(|link| self.follow(link, now));
+        self.replace_timeline(now, Some(timeline));
         Ok(())
     }
 
     /// Ends the timeline: every link is back to its profile, and to what was altered by hand.
     pub fn rest(&mut self, now: u64) {
+        self.replace_timeline(now, None);
+    }
+
+    fn replace_timeline(&mut self, now: u64, timeline: Option<Timeline>) {
         self.turn(now);
-        for link in self.timeline.take().iter().flat_map(Timeline::links) {
-            self.follow(link, now);
-        }
+        let earlier = std::mem::replace(&mut self.timeline, timeline);
+        let links = earlier.iter().chain(&self.timeline).flat_map(Timeline::links).collect();
+        self.follow(links, now);
     }
 
     /// What a link does now; `None` when there is no such link. Its rate, queue and ECN are those of the bottleneck that
@@ -313,28 +313,33 @@ impl Fabric {
     /// Lets the timeline's changes up to `now` happen.
     fn turn(&mut self, now: u64) {
         while let Some((moment, links)) = self.timeline.as_mut().and_then(|timeline| timeline.turn(now)) {
-            links.into_iter().for_each(|link| self.follow(link, moment));
+            self.follow(links, moment);
         }
     }
 
-    /// Lets a link go on from `now` as its timeline and its alterations say.
-    fn follow(&mut self, link: usize, now: u64) {
-        let group = self.paths[link].group;
-        self.advance(group, now);
-        let in_force = self.timeline.as_ref().map(|timeline| timeline.in_force(link, now));
-        let (patch, grant) = in_force.unwrap_or_default();
-        self.paths[link].link.follow(&patch, grant);
-        self.agree(group, now);
+    /// Lets links go on from `now` as the timeline and their alterations say, all at once: what is true between two
+    /// changes of one moment is true for nobody.
+    fn follow(&mut self, links: Vec<usize>, now: u64) {
+        let mut groups = BTreeSet::new();
+        for link in BTreeSet::from_iter(links) {
+            let group = self.paths[link].group;
+            if groups.insert(group) {
+                self.advance(group, now);
+            }
+            let in_force = self.timeline.as_ref().map(|timeline| timeline.in_force(link, now));
+            let (patch, grant) = in_force.unwrap_or_default();
+            self.paths[link].link.follow(&patch, grant);
+        }
+        groups.into_iter().for_each(|group| self.agree(group, now));
     }
 
     /// Lets a bottleneck go on from `now` as its links say.
     fn agree(&mut self, group: usize, now: u64) {
         let (first, queue, ecn) = self.terms_of(group);
         let terms = Terms { capacity: first.capacity().clone(), queue, ecn };
-        let members = self.groups[group].members.iter();
-        let least_delay = members.map(|link| self.paths[*link].link.least_delay()).min().unwrap_or(0);
-        let Group { bottleneck, least_delay: slot, .. } = &mut self.groups[group];
-        *slot = least_delay;
+        let Group { bottleneck, least_delay, members } = &mut self.groups[group];
+        let delays = members.iter().map(|link| self.paths[*link].link.least_delay());
+        *least_delay = delays.min().unwrap_or(0);
         if *bottleneck.terms() != terms {
             bottleneck.alter(now, terms, &mut self.events);
         }
@@ -387,8 +392,8 @@ impl Fabric {
 
     fn schedule_group(&mut self, group: usize) {
         let Group { bottleneck, least_delay, .. } = &self.groups[group];
-        let least_delay = if bottleneck.is_regular() { *least_delay } else { 0 };
-        let due = bottleneck.next_departure().map(|departure| departure.saturating_add(least_delay));
+        let delay = if bottleneck.is_regular() { *least_delay } else { 0 };
+        let due = bottleneck.next_departure().map(|departure| departure.saturating_add(delay));
         self.agenda.set(self.paths.len() + group, due);
     }
 }

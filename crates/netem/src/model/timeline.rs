@@ -78,12 +78,17 @@ impl Timeline {
         self.turns.peek().map(|Reverse((moment, _))| *moment)
     }
 
-    /// The next moment up to `now` at which something changes, and the links for which it does.
+    /// The next moment up to `now` at which something changes, and the links for which it does, some more than once.
     pub fn turn(&mut self, now: u64) -> Option<(u64, Vec<usize>)> {
-        let Reverse((moment, index)) = *self.turns.peek().filter(|Reverse((moment, _))| *moment <= now)?;
-        self.turns.pop();
-        self.plan(index, moment - self.begin);
-        Some((moment, self.episodes[index].links.clone()))
+        let moment = self.next().filter(|moment| *moment <= now)?;
+        let mut links = Vec::new();
+        while self.next() == Some(moment)
+            && let Some(Reverse((_, index))) = self.turns.pop()
+        {
+            self.plan(index, moment - self.begin);
+            links.extend(&self.episodes[index].links);
+        }
+        Some((moment, links))
     }
 
     /// What a link is to do differently at `now`, and the deliveries that take the place of its rate.

@@ -114,16 +114,26 @@ impl Pace {
 
     /// Goes on at another rate from `now` on. An idle transmitter keeps its credit, as work.
     pub fn change(&mut self, now: u64, rate: Rate, busy: bool) {
-        let bits_per_s = rate.bits_per_s();
         if busy {
             (self.work, self.since) = (self.left(now), now);
-        } else {
-            let idle = now.saturating_sub(self.since).min(BURST_NS);
-            let credit = u128::from(idle) * u128::from(self.bits_per_s) / u128::from(bits_per_s);
-            let credit = u64::try_from(credit).unwrap_or(BURST_NS).min(BURST_NS);
-            (self.work, self.since) = (0, now.saturating_sub(credit));
+            self.bits_per_s = rate.bits_per_s();
+            return;
         }
-        self.bits_per_s = bits_per_s;
+        self.rest_until(now);
+        let credit = u128::from(now - self.since) * u128::from(self.bits_per_s);
+        self.bits_per_s = rate.bits_per_s();
+        let Some(credit) = credit.checked_sub(self.work.into()) else {
+            self.since = now;
+            return;
+        };
+        let nanos = credit.div_ceil(self.bits_per_s.into());
+        (self.since, self.work) = match u64::try_from(nanos) {
+            // The difference is less than one nanosecond's work.
+            Ok(nanos) if nanos <= BURST_NS.min(now) => {
+                (now - nanos, (u128::from(nanos) * u128::from(self.bits_per_s) - credit) as u64)
+            }
+            _ => (now.saturating_sub(BURST_NS), 0),
+        };
     }
 }
 

@@ -1,236 +1,269 @@
-//! The fabric keeps its word for any network and any traffic: nothing early, twice, out of order or to the
-//! wrong host, and every packet accounted for at all times.
+//! The fabric keeps its word for any network, any traffic and any change: nothing early, twice, out of order or to the
+//! wrong host unless that is asked for, and every packet accounted for at all times.
 
 use crate::frames::{Numbers, Protocols, frame, shape_of};
-use link::{Limit, LossModel, Queue};
-use netem::model::fabric::{Endpoint, Fabric, FabricError};
-use netem::model::gso::Layout;
+use crate::networks::{NODES, endpoints, networks, rate, room, specs};
+use crate::traffic::{BEGIN, Deed, Run, Seen, Sending, Sent, courses, sendings};
+use link::{LossModel, LossUnit};
+use netem::model::fabric::{Fabric, FabricError};
+use netem::model::transmitter::BURST_NS;
 use netem::model::wire::{ETHERNET_LEN, VNET_LEN};
-use netem::{LinkSpec, Profile};
+use netem::{LinkSpec, Profile, Tally};
 use proptest::prelude::*;
-use std::net::Ipv4Addr;
-use units::{Delay, Percent, Rate, Size};
+use std::collections::HashMap;
+use units::{Delay, Percent};
 
-const NODES: usize = 3;
 const UDP: Protocols = Protocols { ipv4: true, tcp: false, options: 0 };
 const NUMBERS: Numbers = Numbers { identification: 0, sequence: 0, flags: 0 };
 const HEADERS: usize = VNET_LEN + ETHERNET_LEN + 20 + 8;
 
-#[derive(Clone, Debug)]
-struct Sending {
-    /// Time since the one before, nanoseconds.
-    pause: u64,
-    source: usize,
-    destination: usize,
-    packets: usize,
-    /// Payload of each packet.
-    size: u16,
-}
-
-fn sendings() -> impl Strategy<Value = Vec<Sending>> {
-    let one = (0_u64..3_000_000, 0..NODES, 1..NODES, 1_usize..40, 8_u16..1472);
-    let one = one.prop_map(|(pause, source, step, packets, size)| {
-        let destination = (source + step) % NODES;
-        Sending { pause, source, destination, packets, size }
-    });
-    prop::collection::vec(one, 1..60)
-}
-
-/// A queue of so many bytes.
-fn room(bytes: u64) -> Queue {
-    Queue { limit: Limit::Bytes(Size::from_bytes(bytes)), ..Queue::default() }
-}
-
-fn profiles() -> impl Strategy<Value = Profile> {
-    let rate =
-        prop::option::of((100_000_u64..2_000_000_000).prop_map(|rate| Rate::from_bits_per_s(rate).unwrap()));
-    (0_u64..20_000_000, rate, 0.0..0.5_f64, 0_u64..200_000).prop_map(|(delay, rate, loss, queue)| Profile {
-        delay: Delay::from_nanos(delay),
-        rate,
-        loss: LossModel::Independent(Percent::from_fraction(loss).unwrap()),
-        queue: room(queue),
-        ..Profile::default()
-    })
-}
-
-/// Links for some of the ordered pairs.
-fn networks() -> impl Strategy<Value = Vec<(usize, usize, Profile)>> {
-    prop::collection::vec(prop::option::of(profiles()), NODES * NODES).prop_map(|table| {
-        let pairs = table.into_iter().enumerate();
-        let links = pairs.filter_map(|(cell, profile)| Some((cell / NODES, cell % NODES, profile?)));
-        links.filter(|(source, destination, _)| source != destination).collect()
-    })
-}
-
-fn specs(links: &[(usize, usize, Profile)]) -> Vec<LinkSpec> {
-    links.iter().copied().map(LinkSpec::from).collect()
-}
-
-fn endpoints(count: usize) -> Vec<Endpoint> {
-    let endpoint = |node: usize| Endpoint {
-        name: format!("host-{node}"),
-        mac: [2, 0, 10, 0, 0, node as u8],
-        addresses: vec![Ipv4Addr::new(10, 0, 0, node as u8).into()],
-        broadcast: Ipv4Addr::new(10, 0, 0, 255),
-    };
-    (0..count).map(endpoint).collect()
-}
-
-/// One packet seen coming out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Seen {
-    number: u64,
-    node: usize,
-    at: u64,
-}
-
-/// Sends everything, numbering all packets, and takes out what is due whenever it is due. `check` is called
-/// after each step.
-fn run(
-    fabric: &mut Fabric,
-    sendings: &[Sending],
-    mut check: impl FnMut(&Fabric),
-) -> (Vec<(u64, usize, usize)>, Vec<Seen>) {
-    let (mut now, mut number) = (1_000_000_000, 0);
-    let (mut sent, mut seen) = (Vec::new(), Vec::new());
-    for sending in sendings {
-        let arrival = now + sending.pause;
-        while let Some(due) = fabric.next_due().filter(|due| *due <= arrival) {
-            take(fabric, due, &mut seen);
-            check(fabric);
-        }
-        now = arrival;
-        let mut payload = Vec::new();
-        for _ in 0..sending.packets {
-            payload.extend(u64::to_be_bytes(number));
-            payload.resize(payload.len() + usize::from(sending.size) - 8, number as u8);
-            sent.push((now, sending.source, sending.destination));
-            number += 1;
-        }
-        let hosts = (sending.source as u8, sending.destination as u8);
-        let segment_len = (sending.packets > 1).then_some(sending.size);
-        let mut bytes = frame(UDP, NUMBERS, hosts, &payload, segment_len);
-        fabric.accept(now, sending.source, &mut bytes, &mut |node, frame| look(frame, node, now, &mut seen));
-        check(fabric);
-    }
-    while let Some(due) = fabric.next_due() {
-        take(fabric, due, &mut seen);
-        check(fabric);
-    }
-    (sent, seen)
-}
-
-fn take(fabric: &mut Fabric, now: u64, seen: &mut Vec<Seen>) {
-    assert!(fabric.release(now - 1).is_none(), "nothing may leave before its time");
-    let release = fabric.release(now).expect("something is due");
-    assert_eq!(release.held.due, now);
-    look(&release.held.frame, release.node, now, seen);
-}
-
-fn look(frame: &[u8], node: usize, at: u64, seen: &mut Vec<Seen>) {
-    assert_eq!(frame[VNET_LEN..VNET_LEN + 6], [2, 0, 10, 0, 0, node as u8], "addressed to its receiver");
-    let segment_len = Layout::parse(frame).map(|layout| layout.shape().segment_len as usize);
-    for payload in frame[HEADERS..].chunks(segment_len.unwrap_or(usize::MAX)) {
-        let number = u64::from_be_bytes(payload[..8].try_into().unwrap());
-        assert!(payload[8..].iter().all(|byte| *byte == number as u8), "payload of another packet");
-        seen.push(Seen { number, node, at });
-    }
-}
+/// What a link was over time: since when, and what.
+type History = Vec<(u64, Profile)>;
 
 fn assert_accounts(fabric: &Fabric) {
     for account in fabric.accounts() {
-        let parts =
-            [account.delivered, account.lost, account.queue_dropped, account.memory_dropped, account.queued];
-        assert_eq!(account.entered.packets, parts.iter().map(|tally| tally.packets).sum::<u64>());
-        assert_eq!(account.entered.bytes, parts.iter().map(|tally| tally.bytes).sum::<u64>());
+        let sum = |tallies: &[Tally]| {
+            let packets: u64 = tallies.iter().map(|tally| tally.packets).sum();
+            (packets, tallies.iter().map(|tally| tally.bytes).sum::<u64>())
+        };
+        let dropped = [account.cut, account.queue_dropped, account.codel_dropped, account.memory_dropped];
+        let fates = [&[account.delivered, account.lost, account.queued], dropped.as_slice()].concat();
+        assert_eq!(sum(&[account.entered, account.duplicated]), sum(&fates));
     }
 }
 
+fn record(histories: &mut [History], fabric: &Fabric, now: u64) {
+    for (link, history) in histories.iter_mut().enumerate() {
+        let profile = fabric.profile(link).unwrap();
+        if history.last().is_none_or(|(_, last)| *last != profile) {
+            history.push((now, profile));
+        }
+    }
+}
+
+/// What the link was from `begin` to `end`: since when in that time, and what.
+fn during(history: &History, begin: u64, end: u64) -> impl Iterator<Item = (u64, &Profile)> {
+    let ends = history.iter().skip(1).map(|(until, _)| *until).chain([u64::MAX]);
+    let overlaps = move |since: u64, until: u64| since <= end && until >= begin;
+    history
+        .iter()
+        .zip(ends)
+        .filter(move |((since, _), until)| overlaps(*since, *until))
+        .map(move |((since, profile), _)| ((*since).max(begin), profile))
+}
+
+/// Before when a packet can't arrive.
+fn earliest(history: &History, sent: u64, seen: u64) -> u64 {
+    let wavers = |profile: &Profile| profile.jitter.is_some() || profile.reorder != Percent::NONE;
+    if during(history, sent, sent).any(|(_, profile)| wavers(profile)) {
+        return sent;
+    }
+    during(history, sent, seen).map(|(since, profile)| since + profile.delay.nanos()).min().unwrap()
+}
+
+fn assert_packet(packet: &Seen, sent: &Sent, history: Option<&History>, copies: u32) {
+    assert_eq!(packet.node, sent.destination, "wrong host");
+    let Some(history) = history else {
+        assert_eq!((packet.at, copies), (sent.at, 1), "as it comes without a link");
+        assert!(!packet.corrupt && !packet.marked);
+        return;
+    };
+    let earliest = earliest(history, sent.at, packet.at);
+    assert!(packet.at >= earliest, "early: sent at {}, due at {earliest}, {packet:?}", sent.at);
+    let then = || during(history, sent.at, sent.at).map(|(_, profile)| *profile);
+    assert!(copies <= 1 || (copies == 2 && then().any(|link| link.duplicate != Percent::NONE)), "twice");
+    assert!(!packet.corrupt || then().any(|link| link.corrupt != Percent::NONE), "corrupt");
+    assert!(!packet.marked || (sent.ect && then().any(|link| link.ecn)), "marked");
+    assert!(then().any(|link| !link.cut), "through a cut link");
+}
+
+fn assert_same(one: &[Seen], other: &[Seen]) {
+    assert!(one.len() == other.len(), "{} and {} packets", one.len(), other.len());
+    one.iter().zip(other).for_each(|(one, other)| assert_eq!(one, other));
+}
+
+fn by_order(mut seen: Vec<Seen>) -> Vec<Seen> {
+    seen.sort_unstable();
+    seen
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(120))]
 
     #[test]
     fn every_packet_meets_its_fate_once(
-        links in networks(),
-        sendings in sendings(),
+        (links, course) in networks().prop_flat_map(|links| { let count = links.len(); (Just(links), courses(count)) }),
+        protocols in Protocols::any(),
         seed: u64,
-        memory in prop_oneof![Just(usize::MAX), 1_000_usize..200_000],
+        memory in prop_oneof![2 => Just(usize::MAX), 1 => 1_000_usize..200_000],
     ) {
-        let mut fabric = Fabric::new(endpoints(NODES), &specs(&links), seed, memory).unwrap();
-        let (sent, seen) = run(&mut fabric, &sendings, |fabric| {
+        let mut fabric = Fabric::new(endpoints(NODES), &links, seed, memory).unwrap();
+        let mut histories = vec![History::new(); links.len()];
+        record(&mut histories, &fabric, BEGIN);
+        let mut run = Run::new(protocols, true);
+        run.course(&mut fabric, &course, |fabric, now| {
             assert_accounts(fabric);
             assert!(fabric.memory() <= memory);
+            record(&mut histories, fabric, now);
         });
         prop_assert_eq!(fabric.memory(), 0);
-        let mut fates = vec![0; sent.len()];
-        for packet in &seen {
-            let (sent_at, source, destination) = sent[packet.number as usize];
-            fates[packet.number as usize] += 1;
-            prop_assert_eq!(packet.node, destination, "wrong host");
-            let link = links.iter().find(|link| (link.0, link.1) == (source, destination));
-            let delay = link.map_or(0, |link| link.2.delay.nanos());
-            prop_assert!(packet.at >= sent_at + delay, "early");
-            prop_assert!(link.is_some() || packet.at == sent_at, "delayed without a link");
+        let position = |sent: &Sent| {
+            links.iter().position(|link| (link.source, link.destination) == (sent.source, sent.destination))
+        };
+        let mut copies = HashMap::new();
+        run.seen.iter().for_each(|packet| *copies.entry(packet.number).or_insert(0) += 1);
+        for packet in &run.seen {
+            let sent = &run.sent[packet.number as usize];
+            let history = position(sent).map(|link| &histories[link]);
+            assert_packet(packet, sent, history, copies[&packet.number]);
         }
-        prop_assert!(fates.iter().all(|fate| *fate <= 1), "twice");
-        for (position, account) in fabric.accounts().enumerate() {
-            let (source, destination, _) = links[position];
-            let numbers: Vec<u64> =
-                seen.iter().filter(|packet| (sent[packet.number as usize].1, packet.node) == (source, destination))
-                    .map(|packet| packet.number).collect();
-            prop_assert!(numbers.is_sorted(), "out of order");
-            prop_assert_eq!(numbers.len() as u64, account.delivered.packets);
+        for (link, account) in fabric.accounts().enumerate() {
+            prop_assert_eq!(account.queued, Tally::default());
+            let seen: Vec<&Seen> = run.seen.iter()
+                .filter(|packet| position(&run.sent[packet.number as usize]) == Some(link)).collect();
+            let overtaking = |link: &Profile| {
+                link.reorder != Percent::NONE || link.jitter.is_some_and(|jitter| jitter.reorder)
+            };
+            let asked = histories[link].iter().any(|(_, profile)| overtaking(profile));
+            // What the kernel hands over at once may also be duplicated at once.
+            let twice = |link: &Profile| link.duplicate != Percent::NONE && link.loss_unit == LossUnit::Skb;
+            let in_order = seen.iter().is_sorted_by_key(|packet| packet.number);
+            prop_assert!(asked || in_order || histories[link].iter().any(|(_, profile)| twice(profile)), "out of order");
+            prop_assert!(asked || account.reordered == Tally::default());
+            prop_assert_eq!(seen.len() as u64, account.delivered.packets);
+            let marked = seen.iter().filter(|packet| packet.marked).count() as u64;
+            prop_assert!(marked <= account.marked.packets);
+            let corrupt = seen.iter().filter(|packet| packet.corrupt).count() as u64;
+            prop_assert!(corrupt <= account.corrupted.packets);
         }
         let linked: u64 = fabric.accounts().map(|account| account.entered.packets).sum();
-        prop_assert_eq!(linked + fabric.totals().unshaped.packets, sent.len() as u64);
+        prop_assert_eq!(linked + fabric.totals().unshaped.packets, run.sent.len() as u64);
     }
 
     #[test]
-    fn the_same_seed_and_packets_give_the_same_fates(links in networks(), sendings in sendings(), seed: u64) {
-        let outcome = |nodes: usize, links: &[(usize, usize, Profile)]| {
-            let mut fabric = Fabric::new(endpoints(nodes), &specs(links), seed, usize::MAX).unwrap();
-            run(&mut fabric, &sendings, |_| ()).1
+    fn when_the_fabric_is_asked_changes_nothing(
+        (links, course) in networks().prop_flat_map(|links| { let count = links.len(); (Just(links), courses(count)) }),
+        protocols in Protocols::any(),
+        seed: u64,
+    ) {
+        let outcome = |prompt| {
+            let mut fabric = Fabric::new(endpoints(NODES), &links, seed, usize::MAX).unwrap();
+            let mut run = Run::new(protocols, prompt);
+            run.course(&mut fabric, &course, |_, _| ());
+            by_order(run.seen)
         };
-        let first = outcome(NODES, &links);
-        prop_assert_eq!(&first, &outcome(NODES, &links));
-        // More hosts and another order of the links change nothing.
-        let reversed: Vec<_> = links.iter().copied().rev().chain([(0, NODES, Profile::default())]).collect();
-        let mut others = outcome(NODES + 1, &reversed);
-        let mut first = first;
-        let order = |seen: &Seen| (seen.at, seen.number);
-        first.sort_by_key(order);
-        others.sort_by_key(order);
-        prop_assert_eq!(first, others);
+        assert_same(&outcome(true), &outcome(false));
     }
 
     #[test]
-    fn losses_depend_on_the_sequence_and_not_on_the_time(sendings in sendings(), pause in 1_u64..100_000_000, seed: u64) {
-        let lossy = Profile { loss: LossModel::Independent("20%".parse().unwrap()), delay: "5ms".parse().unwrap(), ..Profile::default() };
-        let lost = |pause: u64| {
+    fn the_same_seed_and_packets_give_the_same_fates(
+        (links, course) in networks().prop_flat_map(|links| { let count = links.len(); (Just(links), courses(count)) }),
+        seed: u64,
+        workers in 1_usize..4,
+    ) {
+        let whole = outcome_of_parts(&[(0..links.len()).collect()], &links, &course, seed, NODES);
+        // More hosts, another order of the links, and some of the links in one fabric, some in another.
+        let mut parts = vec![Vec::new(); workers];
+        for (link, spec) in links.iter().enumerate() {
+            parts[spec.bottleneck.unwrap_or(link) % workers].push(link);
+        }
+        assert_same(&whole, &outcome_of_parts(&parts, &links, &course, seed, NODES + 1));
+    }
+
+    #[test]
+    fn losses_depend_on_the_sequence_and_not_on_the_time(
+        sendings in prop::collection::vec((0_u64..3_000_000, sendings()), 1..60),
+        factor in 1_u64..1000,
+        seed: u64,
+    ) {
+        let lossy = Profile { loss: LossModel::Independent("20%".parse().unwrap()), delay: Delay::from_millis(5), ..Profile::default() };
+        let lost = |factor: u64| {
             let mut fabric = Fabric::new(endpoints(NODES), &specs(&[(0, 1, lossy)]), seed, usize::MAX).unwrap();
-            let later: Vec<Sending> =
-                sendings.iter().map(|sending| Sending { pause: sending.pause * pause, ..sending.clone() }).collect();
-            let (_, seen) = run(&mut fabric, &later, |_| ());
-            let mut numbers: Vec<u64> = seen.iter().map(|packet| packet.number).collect();
+            let later: Vec<(u64, Deed)> =
+                sendings.iter().map(|(pause, sending)| (pause * factor, Deed::Send(sending.clone()))).collect();
+            let mut run = Run::new(UDP, true);
+            run.course(&mut fabric, &later, |_, _| ());
+            let mut numbers: Vec<u64> = run.seen.iter().map(|packet| packet.number).collect();
             numbers.sort_unstable();
             numbers
         };
-        prop_assert_eq!(lost(1), lost(pause));
+        prop_assert_eq!(lost(1), lost(factor));
     }
 
     #[test]
-    fn a_saturated_link_carries_its_rate(rate in 1_000_000_u64..1_000_000_000, packets in 1_usize..40, size in 200_u16..1472) {
-        let rate = Rate::from_bits_per_s(rate).unwrap();
-        let profile = Profile { rate: Some(rate), queue: room(1 << 40), ..Profile::default() };
+    fn a_saturated_link_carries_its_rate(bits in 1_000_000_u64..1_000_000_000, packets in 1_usize..40, size in 200_u16..1440) {
+        let bits_per_s = rate(bits);
+        let profile = Profile { rate: Some(bits_per_s), queue: room(1 << 40), ..Profile::default() };
         let mut fabric = Fabric::new(endpoints(2), &specs(&[(0, 1, profile)]), 1, usize::MAX).unwrap();
-        let sending = Sending { pause: 0, source: 0, destination: 1, packets, size };
-        let (sent, seen) = run(&mut fabric, &vec![sending; 500], |_| ());
-        prop_assert_eq!(sent.len(), seen.len());
-        let bytes = sent.len() as u64 * (u64::from(size) + 42);
-        let took = seen.last().unwrap().at - sent[0].0;
-        let expected = rate.nanos_for(bytes).saturating_sub(netem::model::transmitter::BURST_NS);
+        let sending = Sending { source: 0, destination: 1, packets, size, ect: false };
+        let mut run = Run::new(UDP, true);
+        run.course(&mut fabric, &vec![(0, Deed::Send(sending)); 100], |_, _| ());
+        prop_assert_eq!(run.sent.len(), run.seen.len());
+        let bytes = run.sent.len() as u64 * (u64::from(size) + 42);
+        let took = run.seen.last().unwrap().at - BEGIN;
+        let expected = bits_per_s.nanos_for(bytes).saturating_sub(BURST_NS);
         prop_assert!(took.abs_diff(expected) <= 1, "{took} ns, {expected} expected");
     }
+}
+
+/// What comes out when each of several fabrics has the links of its part and the frames that meet these.
+fn outcome_of_parts(
+    parts: &[Vec<usize>],
+    links: &[LinkSpec],
+    course: &[(u64, Deed)],
+    seed: u64,
+    nodes: usize,
+) -> Vec<Seen> {
+    let part_of = |sending: &Sending| {
+        let pair = (sending.source, sending.destination);
+        let link = links.iter().position(|link| (link.source, link.destination) == pair);
+        parts.iter().position(|part| part.iter().any(|member| Some(*member) == link)).unwrap_or(0)
+    };
+    let mut all = Vec::new();
+    for (part, members) in parts.iter().enumerate() {
+        // In the opposite order, but for those that share a bottleneck: the first of them decides.
+        let mut members = members.clone();
+        members.sort_by_key(|link| (links[*link].bottleneck, std::cmp::Reverse(*link)));
+        if let Some(shared) = members.iter().position(|link| links[*link].bottleneck.is_some()) {
+            members[shared..].sort_unstable();
+        }
+        let here = |link: &usize| members.iter().position(|member| member == link);
+        let specs: Vec<LinkSpec> = members.iter().map(|link| links[*link]).collect();
+        let mut fabric = Fabric::new(endpoints(nodes), &specs, seed, usize::MAX).unwrap();
+        let (mut run, mut own) = (Run::new(UDP, true), Vec::new());
+        let mut numbers = Vec::new();
+        let (mut pause_before, mut number) = (0, 0);
+        for (pause, deed) in course {
+            pause_before += pause;
+            let deed = match deed {
+                Deed::Send(sending) => {
+                    let first = number;
+                    number += sending.packets as u64;
+                    if part_of(sending) != part {
+                        continue;
+                    }
+                    numbers.extend(first..number);
+                    Some(Deed::Send(sending.clone()))
+                }
+                Deed::Alter(link, patch) => here(link).map(|link| Deed::Alter(link, *patch)),
+                Deed::Heal(link) => here(link).map(Deed::Heal),
+                Deed::Play(changes) => {
+                    let mut changes = changes.clone();
+                    for change in &mut changes {
+                        change.links = change.links.iter().filter_map(here).collect();
+                    }
+                    Some(Deed::Play(changes))
+                }
+                Deed::Rest => Some(Deed::Rest),
+            };
+            own.extend(deed.map(|deed| (std::mem::take(&mut pause_before), deed)));
+        }
+        // All end together, with the timeline.
+        own.push((pause_before, Deed::Rest));
+        run.course(&mut fabric, &own, |_, _| ());
+        all.extend(run.seen.into_iter().map(|seen| Seen { number: numbers[seen.number as usize], ..seen }));
+    }
+    by_order(all)
 }
 
 #[test]

@@ -29,7 +29,7 @@ impl Protocols {
         if self.ipv4 { 20 + if self.tcp { 0 } else { self.options } } else { 40 }
     }
 
-    fn transport_len(self) -> usize {
+    pub(crate) fn transport_len(self) -> usize {
         if self.tcp { 20 + self.options } else { 8 }
     }
 }

@@ -1,6 +1,7 @@
 //! The model half, judged from outside.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod bottleneck;
 mod chance;
 mod cutting;
 mod division;
@@ -8,3 +9,7 @@ mod edits;
 mod extremes;
 mod fabric;
 mod frames;
+mod networks;
+mod reference;
+mod timeline;
+mod traffic;

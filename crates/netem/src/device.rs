@@ -245,10 +245,7 @@ impl Device {
             io::Error::new(io::ErrorKind::InvalidInput, text)
         };
         let end = end.ok_or_else(not_emulated)?;
-        let far = match switch {
-            Some(switch) => Some(FarEnd { switch, socket: end.try_clone()?, socket_dropped: 0 }),
-            None => None,
-        };
+        let far = switch.map(|switch| FarEnd { switch, socket_dropped: 0 });
         let congestion = granted.congestion;
         Ok((end, Probe { node, path, offload, congestion, index, netlink, far }))
     }
@@ -270,17 +267,16 @@ pub(crate) struct Probe {
 #[derive(Debug)]
 struct FarEnd {
     switch: Arc<Switch>,
-    socket: File,
     socket_dropped: u64,
 }
 
 impl Probe {
-    /// Frames that the kernel dropped between host and emulator since the device was made.
-    pub(crate) fn drops(&mut self) -> io::Result<DeviceDrops> {
+    /// Frames that the kernel dropped between host and emulator since the device was made; `end` is the emulator's.
+    pub(crate) fn drops(&mut self, end: &File) -> io::Result<DeviceDrops> {
         let mut drops = self.netlink.drops(self.index)?;
         if let Some(far) = &mut self.far {
             // The kernel forgets what it has told.
-            far.socket_dropped += sys::packet_drops(&far.socket)?;
+            far.socket_dropped += sys::packet_drops(end)?;
             drops.transmit += far.socket_dropped;
             drops.receive += far.switch.drops(self.index)?.transmit;
         }

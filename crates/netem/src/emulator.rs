@@ -111,8 +111,10 @@ impl Emulator {
             Ok(reports) => enter_reports(&mut last, &self.shards, reports),
             Err(failure) => last.failure = Some(failure.to_string()),
         }
-        for (device, probe) in last.devices.iter_mut().zip(locked(&self.probes).iter_mut()) {
-            match probe.drops() {
+        for ((device, probe), tap) in
+            last.devices.iter_mut().zip(locked(&self.probes).iter_mut()).zip(&*self.taps)
+        {
+            match probe.drops(tap) {
                 Ok(drops) => {
                     device.transmit_dropped = drops.transmit;
                     device.receive_dropped = drops.receive;

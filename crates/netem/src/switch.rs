@@ -53,6 +53,7 @@ impl Switch {
             let namespace = File::open("/proc/thread-self/ns/net")?;
             // Else every port would greet its host. Where the setting can't be written, hosts bear with that.
             let _ = std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+            keep_order();
             Ok((namespace, Netlink::open()?))
         });
         let (namespace, netlink) = made.map_err(|source| refused_namespace(NAME, source))?;
@@ -120,6 +121,27 @@ impl Switch {
     }
 }
 
+/// Has every flow's frames received by one processor, in the order they were sent: a host may send from several at
+/// once, and each would else hand over its own first. Devices made later take the setting from their namespace, since
+/// Linux 6.4; before, a flow that fills the machine may overtake itself.
+fn keep_order() {
+    let online = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+    if let Some(mask) = processor_mask(&online) {
+        // Only order at the machine's limit depends on it.
+        let _ = std::fs::write("/proc/sys/net/core/rps_default_mask", mask);
+    }
+}
+
+/// The processors up to the last in a list like `0-3,6`, as the kernel writes masks: hexadecimal, a comma after each
+/// 32 bits.
+fn processor_mask(online: &str) -> Option<String> {
+    let last: usize = online.trim().rsplit([',', '-']).next()?.parse().ok()?;
+    let (whole, rest) = ((last + 1) / 32, (last + 1) % 32);
+    let head = (rest > 0).then(|| format!("{:x}", (1_u32 << rest) - 1));
+    let words: Vec<String> = head.into_iter().chain((0..whole).map(|_| "ffffffff".to_owned())).collect();
+    Some(words.join(","))
+}
+
 /// Whether bursts find too little room.
 pub(crate) const fn is_narrow(room: u64) -> bool {
     room < ROOM_MIN
@@ -141,4 +163,17 @@ fn in_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result
         let thread = thread::Builder::new().spawn_scoped(scope, work)?;
         thread.join().map_err(|_| io::Error::other("a thread that makes devices panicked"))?
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_name_all_processors() {
+        let masks = ["0", "0-1\n", "0-3,6", "0-31", "0-32"].map(processor_mask);
+        let expected = ["1", "3", "7f", "ffffffff", "1,ffffffff"].map(|mask| Some(mask.to_owned()));
+        assert_eq!(masks, expected);
+        assert_eq!(processor_mask(""), None);
+    }
 }

@@ -26,20 +26,30 @@ const INDESCRIBABLE: [&str; 13] = [
 const USO: &str = "tx-udp-segmentation";
 const USO_SINCE: (u32, u32) = (6, 2);
 
+/// What is to be switched off.
+#[derive(Debug)]
+struct Limits {
+    bits: Vec<usize>,
+    /// How many bits there are in all.
+    count: usize,
+    /// Whether super-packets of UDP may stay.
+    uso: bool,
+}
+
 /// Has the kernel finish what could not be read, and names what remains.
 pub(super) fn limit(device: &str) -> io::Result<&'static str> {
-    let uso = crate::release::running() >= USO_SINCE;
     // The bits are the same for all devices of a kernel.
-    static BITS: OnceLock<(Vec<usize>, usize)> = OnceLock::new();
-    let (bits, count) = match BITS.get() {
+    static LIMITS: OnceLock<Limits> = OnceLock::new();
+    let Limits { bits, count, uso } = match LIMITS.get() {
         Some(known) => known,
         None => {
+            let uso = crate::release::running() >= USO_SINCE;
             let names = sys::feature_names(device)?;
             let is_off = |name: &str| INDESCRIBABLE.contains(&name) || (name == USO && !uso);
             let bits = (0..names.len()).filter(|bit| is_off(&names[*bit])).collect();
-            BITS.get_or_init(|| (bits, names.len()))
+            LIMITS.get_or_init(|| Limits { bits, count: names.len(), uso })
         }
     };
     sys::switch_off(device, bits, *count)?;
-    Ok(if uso { "csum+tso+uso" } else { "csum+tso" })
+    Ok(if *uso { "csum+tso+uso" } else { "csum+tso" })
 }

@@ -16,6 +16,8 @@ const KEYS: [&str; 5] = ["at", "for", "every", "cut", "trace"];
 const TARGET_KEYS: [&str; 4] = ["hosts", "src", "dst", "symmetric"];
 /// The longest run: a week.
 const TIME_MAX: Delay = Delay::from_millis(604_800_000);
+/// The shortest repetition that the emulator takes.
+const EVERY_MIN: Delay = Delay::from_millis(1);
 
 /// A change of the links of the rule in which it stands.
 pub(super) fn of_rule(
@@ -111,6 +113,10 @@ fn schedule(fields: &Fields<'_>, findings: &mut Findings) -> Option<Schedule> {
             message,
             "make `for` shorter than `every`, or leave both out".to_owned(),
         );
+    }
+    if let Some(every) = every.as_ref().filter(|every| every.value < EVERY_MIN) {
+        let message = format!("`every` is {}: packets would notice no more than the mean", every.value);
+        findings.error(&every.place, message, format!("write {EVERY_MIN} or more"));
     }
     let value = |time: Spanned<Delay>| time.value;
     Some(Schedule { at: value(at?), lasts: lasts.map(value), every: every.map(value) })

@@ -62,6 +62,12 @@ fn every_way_of_writing_is_accepted_by_both() {
     let schema = schema();
     let mut whole = include_str!("accepted.yaml").split("---\n").collect::<Vec<_>>();
     whole.push(include_str!("../../../../scenarios/smart-surveillance/network.yaml"));
+    let blocks = include_str!("../../../../docs/network.md").split("```yaml\n").skip(1);
+    let blocks = blocks.filter_map(|rest| rest.split("```").next());
+    let files = |text: &&str| ["networks:", "bounds:"].iter().any(|key| text.starts_with(key));
+    let shown: Vec<&str> = blocks.filter(files).collect();
+    assert!(shown.len() >= 3, "the guide shows files: {shown:?}");
+    whole.extend(shown);
     assert!(whole.len() > 10);
     for text in whole {
         assert_eq!(refusals(text), Vec::<String>::new(), "{text}");

@@ -29,10 +29,10 @@ impl Way {
     /// Both, in the order of a round.
     pub(super) const BOTH: [Self; 2] = [Self::Bridge, Self::Emulator];
 
-    const fn path(self) -> DataPath {
+    const fn path(self, emulator: DataPath) -> DataPath {
         match self {
             Self::Bridge => DataPath::Bridge,
-            Self::Emulator => DataPath::Tap,
+            Self::Emulator => emulator,
         }
     }
 }
@@ -88,7 +88,7 @@ impl Bed {
         bench.cancel.check()?;
         let options = LocalOptions {
             program_directories: program_directories(),
-            path: Some(way.path()),
+            path: Some(way.path(bench.path)),
             ..LocalOptions::default()
         };
         let testbed = LocalTestbed::deploy(plan, &options)?;

@@ -18,6 +18,7 @@ use crate::exit::Exit;
 use crate::interrupt;
 use clap::{Args, ValueEnum};
 use fogline_workflow::Cancel;
+use netem::DataPath;
 use outcome::Outcome;
 use row::Row;
 use std::fmt;
@@ -33,6 +34,9 @@ pub(crate) struct NetworkBenchArgs {
     /// Measure these only.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<Measurement>,
+    /// How packets reach the emulator: by TAP devices (tap) or by packet sockets (packet).
+    #[arg(long, value_name = "PATH", default_value = "tap", value_parser = ["tap", "packet"])]
+    data_path: String,
     /// A few seconds for a look at whether everything works: figures are rough, and no bound is judged.
     #[arg(long)]
     quick: bool,
@@ -85,6 +89,7 @@ impl From<fogline_workflow::Cancelled> for Stop {
 /// What every measurement needs to know.
 pub(crate) struct Bench {
     quick: bool,
+    path: DataPath,
     cancel: Cancel,
     begin: Instant,
 }
@@ -123,7 +128,8 @@ pub(crate) fn run(args: &NetworkBenchArgs) -> Exit {
             return Exit::Internal;
         }
     };
-    let bench = Bench { quick: args.quick, cancel, begin: Instant::now() };
+    let path = args.data_path.parse().unwrap_or_default();
+    let bench = Bench { quick: args.quick, path, cancel, begin: Instant::now() };
     let mut outcome = Outcome::begin(args.quick);
     for measurement in Measurement::value_variants() {
         if !args.only.is_empty() && !args.only.contains(measurement) {

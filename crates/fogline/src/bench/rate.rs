@@ -66,40 +66,46 @@ fn links(index: usize, case: &Case) -> [(usize, usize, Profile); 2] {
 
 impl Case {
     fn measure(&self, bench: &Bench, bed: &Bed, index: usize) -> Result<Row, Stop> {
-        let (skip, time) = bench.choose((2.0, 5.0), (0.2, 0.3));
+        let (rounds, skip, time) = bench.choose((3, 1.0, 3.0), (1, 0.2, 0.3));
         let protocol = if self.tcp { "TCP" } else { "UDP" };
         let rate = Rate::from_bits_per_s(self.rate).map(|rate| rate.to_string()).unwrap_or_default();
-        bench.say(format_args!("{protocol} at {rate}, {} delay", self.delay));
+        let delay = if self.delay == Delay::ZERO { "no".to_owned() } else { self.delay.to_string() };
+        bench.say(format_args!("{protocol} at {rate}, {delay} delay, {rounds} rounds"));
         let share = if self.tcp {
             SEGMENT_BYTES / FRAME_BYTES
         } else {
             DATAGRAM_BYTES / (DATAGRAM_BYTES + HEADER_BYTES)
         };
         let before = bed.network()?;
-        let (measured, offered) =
-            if self.tcp { (tcp(bed, index, skip, time)?, None) } else { self.udp(bed, index, skip, time)? };
+        let (mut measured, mut offered) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            if self.tcp {
+                measured.push(tcp(bed, index, skip, time)? / 1e6);
+            } else {
+                let (received, sent) = self.udp(bed, index, skip, time)?;
+                measured.push(received / 1e6);
+                offered.push(sent / 1e6);
+            }
+        }
         // What TCP still has under way shall not take time from the next case.
         bed.wait(Duration::from_millis(bench.choose(500, 50)))?;
         let change = bed.network()?.since(&before);
-        let link = &change.links[2 * index];
         let row = Row::new(
             format!("rate-{}-{rate}-{}", protocol.to_lowercase(), self.delay),
-            format!("{protocol} at {rate}, {} delay: payload", self.delay),
+            format!("{protocol} at {rate}, {delay} delay: payload"),
             "Mbit/s",
-            vec![measured / 1e6],
-        )
-        .against_theory(self.rate as f64 * share / 1e6, Comparison::Error, f64::NAN)
-        .bound(Bound::Within(ERROR_MAX), bench.quick)
-        .detail("queue_dropped", link.queue_dropped.packets)
-        .detail("lateness_p99_ns", change.lateness.p99_ns);
-        Ok(match offered {
-            Some(offered) => row.detail("offered_mbit_per_s", offered / 1e6),
-            None => row,
-        })
+            measured,
+        );
+        Ok(row
+            .against_theory(self.rate as f64 * share / 1e6, Comparison::Error, f64::NAN)
+            .bound(Bound::Within(ERROR_MAX), bench.quick)
+            .detail("offered_mbit_per_s", offered)
+            .detail("queue_dropped", change.links[2 * index].queue_dropped.packets)
+            .detail("lateness_p99_ns", change.lateness.p99_ns))
     }
 
     /// Payload received and offered, bits per second.
-    fn udp(&self, bed: &Bed, index: usize, skip: f64, time: f64) -> Result<(f64, Option<f64>), Stop> {
+    fn udp(&self, bed: &Bed, index: usize, skip: f64, time: f64) -> Result<(f64, f64), Stop> {
         let receiver = bed.start(2 * index + 1, &format!("udp-receive --port {PORT} --skip {skip}"))?;
         let pace = self.rate as f64 * OFFERED / 8.0 / (DATAGRAM_BYTES + HEADER_BYTES);
         let segments = (pace * RUN_S).max(1.0) as u64;
@@ -110,7 +116,7 @@ impl Case {
         let sent: Sent = bed.start(2 * index, &send)?.finish()?;
         let received: UdpReceived = receiver.finish()?;
         let offered = sent.packets as f64 * DATAGRAM_BYTES * 8.0 / sent.seconds;
-        Ok((received.rate_bytes as f64 * 8.0 / received.rate_seconds, Some(offered)))
+        Ok((received.rate_bytes as f64 * 8.0 / received.rate_seconds, offered))
     }
 }
 

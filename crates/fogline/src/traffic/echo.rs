@@ -99,14 +99,21 @@ pub(super) fn answer(args: &UdpAnswer) -> io::Result<Sent> {
     let socket = UdpSocket::bind((ANY, args.port))?;
     socket.set_read_timeout(Some(Duration::from_millis(100)))?;
     let (start, patience) = (Instant::now(), seconds(args.patience)?);
-    let (mut buffer, mut sent) = ([0; 2048], Sent::default());
+    let (mut buffer, mut sent, mut peer) = ([0; 2048], Sent::default(), None);
     while start.elapsed() < patience {
         let (length, source) = match socket.recv_from(&mut buffer) {
             Ok(got) => got,
             Err(error) if is_busy(&error) => continue,
             Err(error) => return Err(error),
         };
-        match Packet::decode(&buffer[..length]).map(|packet| packet.kind) {
+        let kind = Packet::decode(&buffer[..length]).map(|packet| packet.kind);
+        if kind == Some(Kind::Hello) {
+            peer.get_or_insert(source);
+        }
+        if peer != Some(source) {
+            continue;
+        }
+        match kind {
             Some(Kind::Ask) => {
                 socket.send_to(&buffer[..length.min(HEAD_BYTES)], source)?;
                 sent.packets += 1;

@@ -33,6 +33,7 @@ pub(super) fn receive(args: &UdpReceive) -> io::Result<UdpReceived> {
     let skip_ns = i64::try_from(seconds(args.skip)?.as_nanos()).unwrap_or(i64::MAX);
     let mut count = Count { skip_ns, delays: args.delays, ..Count::default() };
     let (mut buffer, clock) = ([0; 2048], Clock::system());
+    let mut peer = None;
     loop {
         let got = match sys::receive(&socket, &mut buffer) {
             Ok(got) => got,
@@ -42,6 +43,13 @@ pub(super) fn receive(args: &UdpReceive) -> io::Result<UdpReceived> {
         };
         let bytes = &buffer[..got.bytes.min(buffer.len())];
         let Some(packet) = Packet::decode(bytes) else { continue };
+        // Links with delay may still hold the end of an earlier sender, whose receiver had this port.
+        if packet.kind == Kind::Hello {
+            peer.get_or_insert(got.source);
+        }
+        if peer != Some(got.source) {
+            continue;
+        }
         match packet.kind {
             Kind::Data => count.take(&packet, bytes.len(), got.stamp_ns.unwrap_or_else(|| now(&clock))),
             Kind::Hello => drop(socket.send_to(&Packet::new(Kind::Ready, 0, 0).encode(), got.source)),

@@ -67,7 +67,7 @@ pub(crate) struct TcpSend {
     #[arg(long)]
     pub(crate) rate: Option<f64>,
     /// Bytes handed to the kernel at once.
-    #[arg(long, default_value_t = 256 << 10)]
+    #[arg(long, default_value_t = 128 << 10)]
     pub(crate) block: usize,
 }
 

@@ -21,6 +21,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use units::Size;
 
 /// Longest name of a network device, bytes.
 const NAME_LEN_MAX: usize = 15;
@@ -39,6 +40,9 @@ pub struct DeviceOptions {
     pub congestion: Option<String>,
     /// Another congestion control for connections with these addresses.
     pub congestion_to: Vec<(IpAddr, String)>,
+    /// Most that one TCP connection of the namespace may have under way, the kernel's own structures included; at least
+    /// 64 KiB.
+    pub send_buffer: Size,
     /// Largest IP packet, bytes.
     pub mtu: u32,
     /// Frames that may wait for the emulator to read them. With the kernel's usual 500 or 1,000 it drops
@@ -49,7 +53,7 @@ pub struct DeviceOptions {
 }
 
 impl Default for DeviceOptions {
-    /// A TAP of `/dev/net/tun`, MTU 1500, a queue of 10,000 frames, IPv4, the namespace's congestion control.
+    /// A TAP of `/dev/net/tun`, MTU 1500, a queue of 10,000 frames, send buffers of 64 MiB, IPv4, the namespace's congestion control.
     fn default() -> Self {
         Self {
             path: DataPath::Tap,
@@ -57,6 +61,7 @@ impl Default for DeviceOptions {
             address6: None,
             congestion: None,
             congestion_to: Vec::new(),
+            send_buffer: Size::from_bytes(64 << 20),
             mtu: 1500,
             queue_len: 10_000,
             tun: PathBuf::from("/dev/net/tun"),
@@ -105,7 +110,7 @@ impl Device {
         }
         check(name, address, prefix_len, options)?;
         let switch = options.switch.as_ref().ok_or(DeviceError::NoSwitch { path: options.path })?;
-        let mut warnings = host::tune_namespace();
+        let mut warnings = host::tune_namespace(options);
         let mut netlink = open_netlink(name)?;
         let mac = mac_of(address);
         let no_arp = options.path.is_emulated();
@@ -158,7 +163,7 @@ impl Device {
         options: &DeviceOptions,
     ) -> Result<Self, DeviceError> {
         check(name, address, prefix_len, options)?;
-        let warnings = host::tune_namespace();
+        let warnings = host::tune_namespace(options);
         let tun = File::from(tun);
         let offload = tap::attach(&tun, name)?;
         let mut netlink = open_netlink(name)?;

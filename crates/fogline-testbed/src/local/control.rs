@@ -123,6 +123,8 @@ pub(crate) struct HostOrder {
     pub(crate) address6: Ipv6Addr,
     /// Congestion controls of what it sends to some addresses.
     pub(crate) congestion_to: Vec<(IpAddr, String)>,
+    /// Most that one TCP connection may have under way.
+    pub(crate) send_buffer_bytes: u64,
 }
 
 /// One link to bring up.

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
+use units::Size;
 
 /// Threads that make devices; more only wait for the kernel's lock on networks.
 const THREADS: usize = 4;
@@ -194,6 +195,7 @@ fn make(host: &HostOrder, pid: Pid, order: &Order, plugged: &Plugged<'_>) -> Res
         address6: Some((host.address6, PREFIX6)),
         congestion: order.congestion.clone(),
         congestion_to: host.congestion_to.clone(),
+        send_buffer: Size::from_bytes(host.send_buffer_bytes),
         tun: plugged.way.current_path(),
         ..DeviceOptions::default()
     };

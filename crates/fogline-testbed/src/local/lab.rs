@@ -196,6 +196,7 @@ fn smallest(tun: PathBuf, path: Option<DataPath>) -> Order {
             address: Ipv4Addr::new(10, 0, 0, 1),
             address6: Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0x0a00, 1),
             congestion_to: Vec::new(),
+            send_buffer_bytes: 0,
         }],
         prefix: 16,
         links: Vec::new(),

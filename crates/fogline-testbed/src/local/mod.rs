@@ -1,5 +1,6 @@
 //! The local provider: hosts as namespaces of this machine.
 
+mod buffers;
 pub(crate) mod control;
 mod devices;
 mod host;
@@ -304,6 +305,9 @@ fn order(plan: &Plan, options: &LocalOptions) -> Result<Order, TestbedError> {
     let links = plan.links.iter().map(LinkOrder::from).collect();
     network::check_links(plan.hosts.len(), &plan.links).map_err(TestbedError::Plan)?;
     network::control_congestion(&mut hosts, &plan.links);
+    for (host, buffer) in hosts.iter_mut().zip(buffers::send_buffers(plan)) {
+        host.send_buffer_bytes = buffer;
+    }
     let mut program_directories = Vec::new();
     for directory in &options.program_directories {
         let real = directory

@@ -62,6 +62,7 @@ pub(crate) fn host(host: &fogline_plan::Host) -> HostOrder {
         address: host.address,
         address6: host.address6(),
         congestion_to: Vec::new(),
+        send_buffer_bytes: 0,
     }
 }
 
@@ -120,7 +121,7 @@ mod tests {
     fn host(name: &str, address: &str) -> HostOrder {
         let address: Ipv4Addr = address.parse().unwrap();
         let (name, address6) = (name.to_owned(), address.to_ipv6_mapped());
-        HostOrder { name, address, address6, congestion_to: Vec::new() }
+        HostOrder { name, address, address6, congestion_to: Vec::new(), send_buffer_bytes: 0 }
     }
 
     #[test]

@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// From one attempt to connect to the next.
 const RETRY: Duration = Duration::from_millis(10);
 /// Read at once.
-const READ_BYTES: usize = 256 << 10;
+const READ_BYTES: usize = 128 << 10;
 /// Longest silence of a connection, after which it is looked at again.
 const SILENCE: Duration = Duration::from_millis(100);
 /// A paced sender that is late by more than this goes on from now.

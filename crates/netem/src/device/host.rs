@@ -10,10 +10,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// The kernel makes `lo` the first device of every network namespace.
 const LOOPBACK: u32 = 1;
 
-/// Receive and send buffers of TCP (least, initial, most; bytes) that leave 1 gbit/s over a round trip of
-/// 200 ms, 25 MB in flight, to the congestion control rather than to the window.
+/// Receive buffers of TCP (least, initial, most; bytes) that leave 1 gbit/s over a round trip of 200 ms, 25 MB under
+/// way, to the congestion control rather than to the window.
 const TCP_RMEM: &str = "4096 131072 67108864";
-const TCP_WMEM: &str = "4096 65536 67108864";
+/// What a send buffer begins with, bytes.
+const TCP_WMEM_INITIAL: u64 = 65_536;
 
 /// What the kernel granted.
 #[derive(Debug, Default)]
@@ -142,12 +143,14 @@ fn default_congestion() -> String {
 }
 
 /// Sets what belongs to the namespace and not to a device, before there is one; returns refusals as warnings.
-pub(super) fn tune_namespace() -> Vec<String> {
+pub(super) fn tune_namespace(options: &DeviceOptions) -> Vec<String> {
     let mut warnings = Vec::new();
     // There are no routers to ask for, and the questions of a thousand hosts go to a thousand hosts each. Where this
     // is refused, they do no harm but that.
     let _ = std::fs::write("/proc/sys/net/ipv6/conf/default/accept_ra", "0");
-    for (setting, value) in [("tcp_rmem", TCP_RMEM), ("tcp_wmem", TCP_WMEM)] {
+    let most = options.send_buffer.bytes().max(TCP_WMEM_INITIAL);
+    let tcp_wmem = format!("4096 {TCP_WMEM_INITIAL} {most}");
+    for (setting, value) in [("tcp_rmem", TCP_RMEM), ("tcp_wmem", &tcp_wmem)] {
         if let Err(error) = std::fs::write(format!("/proc/sys/net/ipv4/{setting}"), value) {
             warnings
                 .push(format!("net.ipv4.{setting} stays as it is ({error}): fast long paths are limited"));

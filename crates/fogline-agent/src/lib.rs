@@ -32,6 +32,8 @@ mod job;
 pub mod limits;
 mod message;
 mod probe;
+mod sightings;
+pub mod socket;
 mod sys;
 
 pub use agent::samples::SAMPLE_COLUMNS;
@@ -45,3 +47,4 @@ pub use message::AgentInfo;
 pub use probe::{
     FlowReport, FlowSent, ProbeKind, ProbeListen, ProbePlan, ProbePort, ProbeReport, ProbeSent, ProbeTarget,
 };
+pub use sightings::Sightings;

@@ -2,16 +2,12 @@
 #![allow(unsafe_code, reason = "system calls that the standard library does not wrap; nothing else is here")]
 
 use std::io;
-use std::mem::{MaybeUninit, size_of, size_of_val};
+use std::mem::{MaybeUninit, size_of};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::fd::{AsRawFd as _, FromRawFd as _};
 
 /// Room for the control messages of one datagram: one stamp and its header.
 const CONTROL_BYTES: usize = 64;
-/// Index of the socket's drop count in what `SO_MEMINFO` returns (`linux/sock_diag.h`).
-const SK_MEMINFO_DROPS: usize = 8;
-/// Words that `SO_MEMINFO` returns.
-const SK_MEMINFO_VARS: usize = 9;
 
 /// Turns the `-1` of a system call into its error.
 fn checked(result: i64) -> io::Result<i64> {
@@ -41,24 +37,6 @@ pub(crate) fn prepare_receiver(socket: &UdpSocket, buffer_bytes: i32) -> io::Res
     set_option(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
     set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, buffer_bytes)
         .or_else(|_| set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUF, buffer_bytes))
-}
-
-/// Makes the kernel cut what is sent into datagrams of `bytes`, as late as the network allows.
-pub(crate) fn set_segment(socket: &UdpSocket, bytes: u16) -> io::Result<()> {
-    set_option(socket, libc::SOL_UDP, libc::UDP_SEGMENT, bytes.into())
-}
-
-/// Datagrams that the socket dropped since it was opened, because its buffer was full.
-pub(crate) fn socket_drops(socket: &UdpSocket) -> io::Result<u64> {
-    let mut words = [0_u32; SK_MEMINFO_VARS];
-    let mut length = size_of_val(&words) as libc::socklen_t;
-    // SAFETY: `words` and `length` are writable and agree.
-    let result = unsafe {
-        let value = words.as_mut_ptr().cast();
-        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_MEMINFO, value, &mut length)
-    };
-    checked(result.into())?;
-    Ok(words[SK_MEMINFO_DROPS].into())
 }
 
 /// A received datagram.

@@ -5,7 +5,8 @@ use crate::clock::unix_nanos;
 use crate::error::{Context as _, Failure};
 use crate::limits::{DELAY_SAMPLES_MAX, FLOWS_MAX, PROBE_LIFE_MAX};
 use crate::probe::{FlowReport, ProbeListen, ProbePort, ProbeReport};
-use crate::sys::udp::{BATCH, ReceiveBatch, Received, prepare_receiver, socket_drops};
+use crate::sightings::Sightings;
+use crate::sys::udp::{BATCH, ReceiveBatch, Received, drops, prepare_receiver};
 use crate::sys::{Interest, Waker, wait_ready};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -153,7 +154,7 @@ impl Receiver {
             self.echo();
         }
         Ok(ProbeReport {
-            socket_drops: socket_drops(&self.socket)?,
+            socket_drops: drops(&self.socket)?,
             strangers: self.strangers,
             flows: std::mem::take(&mut self.flows).into_values().map(Flow::report).collect(),
         })
@@ -225,7 +226,7 @@ fn count_datagram(
 struct Flow {
     report: FlowReport,
     next_number: u64,
-    seen: Vec<u64>,
+    seen: Sightings,
     first_ns: Option<i64>,
     rate_from_ns: Option<i64>,
 }
@@ -233,11 +234,11 @@ struct Flow {
 impl Flow {
     fn new(flow: u32) -> Self {
         let report = FlowReport { flow, ..FlowReport::default() };
-        Self { report, next_number: 0, seen: Vec::new(), first_ns: None, rate_from_ns: None }
+        Self { report, next_number: 0, seen: Sightings::new(NUMBER_MAX), first_ns: None, rate_from_ns: None }
     }
 
     fn count(&mut self, packet: &Packet, frame_bytes: u64, arrived_ns: i64) {
-        if !self.is_new(packet.number) {
+        if !self.seen.is_first(packet.number) {
             self.report.duplicates += 1;
             return;
         }
@@ -251,20 +252,6 @@ impl Flow {
         if packet.kind == PacketKind::Delay && self.report.delay_ns.len() < DELAY_SAMPLES_MAX {
             self.report.delay_ns.push(arrived_ns.saturating_sub(packet.sent_ns));
         }
-    }
-
-    /// Notes that a packet number was seen; numbers beyond the bound always count as new.
-    fn is_new(&mut self, number: u64) -> bool {
-        if number >= NUMBER_MAX {
-            return true;
-        }
-        let (word, bit) = ((number / 64) as usize, 1_u64 << (number % 64));
-        if self.seen.len() <= word {
-            self.seen.resize(word + 1, 0);
-        }
-        let new = self.seen[word] & bit == 0;
-        self.seen[word] |= bit;
-        new
     }
 
     /// The rate counts what arrives after the first arrival that follows the skipped beginning: a rate is bytes per

@@ -61,14 +61,21 @@ pub(crate) fn forbid_fragments(socket: &UdpSocket) -> io::Result<()> {
     }
 }
 
-/// Makes the kernel cut what is sent into datagrams of `segment_bytes`; zero turns that off.
-pub(crate) fn set_segment(socket: &UdpSocket, segment_bytes: u16) -> io::Result<()> {
+/// Makes the kernel cut what is sent into datagrams of `segment_bytes`, as late as the network allows; zero turns that
+/// off.
+///
+/// # Errors
+/// The kernel's, when it is older than Linux 4.18.
+pub fn set_segment(socket: &UdpSocket, segment_bytes: u16) -> io::Result<()> {
     set_option(socket, libc::SOL_UDP, libc::UDP_SEGMENT, &i32::from(segment_bytes))
 }
 
 /// Datagrams that this socket has dropped since it was opened (buffer full, mostly). It is the count that
 /// `SO_RXQ_OVFL` attaches to datagrams, but also tells the drops after the last datagram received.
-pub(crate) fn socket_drops(socket: &UdpSocket) -> io::Result<u64> {
+///
+/// # Errors
+/// The kernel's, when it is older than Linux 4.12.
+pub fn drops(socket: &UdpSocket) -> io::Result<u64> {
     let mut words = [0_u32; SK_MEMINFO_VARS];
     let mut length = size_of_val(&words) as libc::socklen_t;
     // SAFETY: `words` and `length` are writable and agree.

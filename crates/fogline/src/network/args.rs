@@ -55,10 +55,11 @@ pub(crate) enum Action {
         target: Target,
     },
     /// Let nothing pass between hosts, or from and to a host.
+    #[command(group = ArgGroup::new("where").args(["src", "host"]).required(true))]
     Cut {
         /// Which links.
         #[command(flatten)]
-        place: CutPlace,
+        selected: Selected,
         /// The run.
         #[command(flatten)]
         target: Target,
@@ -67,7 +68,7 @@ pub(crate) enum Action {
     Heal {
         /// Which links.
         #[command(flatten)]
-        place: HealPlace,
+        selected: Selected,
         /// The run.
         #[command(flatten)]
         target: Target,
@@ -99,27 +100,9 @@ pub(crate) struct Pairs {
     symmetric: bool,
 }
 
-/// Links to be cut.
+/// Links of pairs of hosts, or all of a host.
 #[derive(Clone, Debug, Args)]
-#[command(group = ArgGroup::new("where").args(["src", "host"]).required(true))]
-pub(crate) struct CutPlace {
-    /// Sending hosts: a selector as in network.yaml.
-    #[arg(long, value_name = "SELECTOR", requires = "dst")]
-    src: Option<String>,
-    /// Receiving hosts: a selector as in network.yaml.
-    #[arg(long, value_name = "SELECTOR", requires = "src")]
-    dst: Option<String>,
-    /// The way back too.
-    #[arg(long, requires = "src")]
-    symmetric: bool,
-    /// Hosts that lose all of their links: a selector as in network.yaml.
-    #[arg(long, value_name = "SELECTOR", conflicts_with_all = ["src", "dst", "symmetric"])]
-    host: Option<String>,
-}
-
-/// Links to be healed; all that were changed by hand when none are selected.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct HealPlace {
+pub(crate) struct Selected {
     /// Sending hosts: a selector as in network.yaml.
     #[arg(long, value_name = "SELECTOR", requires = "dst")]
     src: Option<String>,
@@ -176,22 +159,22 @@ impl Action {
                 let place = Place::Pairs { src, dst, symmetric };
                 (target, Request::Set { place, patch: values.patch()? })
             }
-            Self::Cut { place: CutPlace { src, dst, symmetric, host }, target } => {
+            Self::Cut { selected, target } => {
                 let patch = Patch { cut: Some(true), ..Patch::default() };
-                (target, Request::Set { place: place(src, dst, symmetric, host), patch })
+                (target, Request::Set { place: selected.place(), patch })
             }
-            Self::Heal { place: HealPlace { src, dst, symmetric, host }, target } => {
-                (target, Request::Heal { place: place(src, dst, symmetric, host) })
-            }
+            Self::Heal { selected, target } => (target, Request::Heal { place: selected.place() }),
         })
     }
 }
 
-fn place(src: Option<String>, dst: Option<String>, symmetric: bool, host: Option<String>) -> Place {
-    match (host, src, dst) {
-        (Some(host), ..) => Place::Host(host),
-        (None, Some(src), Some(dst)) => Place::Pairs { src, dst, symmetric },
-        (None, ..) => Place::Everywhere,
+impl Selected {
+    fn place(self) -> Place {
+        match (self.host, self.src, self.dst) {
+            (Some(host), ..) => Place::Host(host),
+            (None, Some(src), Some(dst)) => Place::Pairs { src, dst, symmetric: self.symmetric },
+            (None, ..) => Place::Everywhere,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::packet::{HEAD_BYTES, Kind, Packet};
 use super::{ANY, Sent, UdpReceive, UdpReceived, UdpSend, is_busy, seconds, timed_out, wait_until};
 use crate::sys;
+use fogline_agent::{Sightings, socket};
 use fogline_journal::Clock;
 use std::io::{self, ErrorKind};
 use std::net::UdpSocket;
@@ -31,7 +32,8 @@ pub(super) fn receive(args: &UdpReceive) -> io::Result<UdpReceived> {
     socket.set_read_timeout(Some(Duration::from_millis(100)))?;
     let deadline = Instant::now() + seconds(args.patience)?;
     let skip_ns = i64::try_from(seconds(args.skip)?.as_nanos()).unwrap_or(i64::MAX);
-    let mut count = Count { skip_ns, delays: args.delays, ..Count::default() };
+    let mut count =
+        Count { skip_ns, delays: args.delays, seen: Sightings::new(NUMBER_MAX), ..Count::default() };
     let (mut buffer, clock) = ([0; 2048], Clock::system());
     let mut peer = None;
     loop {
@@ -58,7 +60,7 @@ pub(super) fn receive(args: &UdpReceive) -> io::Result<UdpReceived> {
                 for _ in 0..3 {
                     let _ = socket.send_to(&Packet::new(Kind::Done, 0, 0).encode(), got.source);
                 }
-                return Ok(count.finish(packet.number, sys::socket_drops(&socket)?));
+                return Ok(count.finish(packet.number, socket::drops(&socket)?));
             }
             Kind::Ready | Kind::Done | Kind::Ask => {}
         }
@@ -73,7 +75,7 @@ fn now(clock: &Clock) -> i64 {
 struct Count {
     skip_ns: i64,
     delays: bool,
-    seen: Vec<u64>,
+    seen: Sightings,
     first_ns: Option<i64>,
     rate_from_ns: Option<i64>,
     rate_to_ns: i64,
@@ -82,7 +84,7 @@ struct Count {
 
 impl Count {
     fn take(&mut self, packet: &Packet, bytes: usize, stamp_ns: i64) {
-        if !self.is_new(packet.number) {
+        if !self.seen.is_first(packet.number) {
             self.result.duplicates += 1;
             return;
         }
@@ -99,19 +101,6 @@ impl Count {
             // A rate is bytes per gap, and this datagram has no gap before it.
             (self.rate_from_ns, self.rate_to_ns) = (Some(stamp_ns), stamp_ns);
         }
-    }
-
-    fn is_new(&mut self, number: u64) -> bool {
-        if number >= NUMBER_MAX {
-            return true;
-        }
-        let (word, bit) = ((number / 64) as usize, 1_u64 << (number % 64));
-        if self.seen.len() <= word {
-            self.seen.resize(word + 1, 0);
-        }
-        let new = self.seen[word] & bit == 0;
-        self.seen[word] |= bit;
-        new
     }
 
     fn finish(mut self, sent: u64, socket_drops: u64) -> UdpReceived {
@@ -179,7 +168,7 @@ struct Sender<'a> {
 impl<'a> Sender<'a> {
     fn new(socket: &'a UdpSocket, args: &UdpSend) -> io::Result<Self> {
         if args.segments > 1 {
-            sys::set_segment(socket, u16::try_from(args.payload).map_err(io::Error::other)?)?;
+            socket::set_segment(socket, u16::try_from(args.payload).map_err(io::Error::other)?)?;
         }
         let run = vec![0; args.payload * args.segments as usize];
         Ok(Self { socket, clock: Clock::system(), run, payload: args.payload, sent: Sent::default() })

@@ -1,13 +1,12 @@
 //! IPv6 and groups: streams, round trips, and who hears what is sent to many.
 
-use crate::basics::{counter, pattern, profile};
+use crate::basics::{profile, survives_losses};
 use crate::bed::{Bed, PATIENCE, PORT, Terms, address, address6, receive, socket_address};
 use crate::{A, B, C, D};
 use netem::DataPath;
-use std::io::{ErrorKind, Read, Write};
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::path::Path;
-use std::thread;
 use std::time::{Duration, Instant};
 
 fn links() -> Vec<netem::LinkSpec> {
@@ -17,24 +16,6 @@ fn links() -> Vec<netem::LinkSpec> {
         (A, B, profile("30ms", None, "0%")).into(),
         (B, A, profile("10ms", None, "0%")).into(),
     ]
-}
-
-/// What TCP over IPv6 puts together again is what was sent, though super-packets were cut at losses.
-fn streams_survive_losses(bed: &Bed) {
-    let sent = pattern(3_000_000);
-    let (mut sender, mut receiver) = bed.connection(D, B, (address6(B), PORT).into());
-    let mut received = Vec::new();
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            sender.write_all(&sent).unwrap();
-            sender.shutdown(std::net::Shutdown::Write).unwrap();
-        });
-        receiver.read_to_end(&mut received).unwrap();
-    });
-    assert!(received == sent, "{} bytes of {}", received.len(), sent.len());
-    let link = bed.settled(D, B, 2000);
-    assert!(link.lost.packets > 10, "{link:?}");
-    assert_eq!(counter(bed, B, "snmp", "Tcp:", "InCsumErrors"), 0);
 }
 
 /// A socket of a host for both families.
@@ -134,7 +115,7 @@ fn broadcasts_take_links(bed: &Bed) {
 pub(crate) fn judge(path: DataPath, tun: &Path) {
     let names = ["a", "b", "c", "d"].map(str::to_owned);
     let bed = Bed::with(tun, &names, links(), Terms { workers: 2, ipv6: true, path });
-    streams_survive_losses(&bed);
+    survives_losses(&bed, (D, B), bed.connection(D, B, (address6(B), PORT).into()));
     no_round_trip_is_early(&bed);
     // Losses would make the rest a matter of luck.
     let whole = link::Patch { loss: Some(link::LossModel::default()), ..link::Patch::default() };

@@ -74,20 +74,32 @@ fn a_job_that_dies_while_the_application_runs_ends_the_run() {
     fails(workflow, &[], 4, &["Flicker", "fog-mosquitto-1-1", "lamp broken"]);
 }
 
-#[test]
-fn a_missing_device_is_named_with_its_remedy() {
+/// Deploys one host for a second where there is no TUN device.
+fn without_tun(more: &[&str]) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("layers_services.yaml"), LAYERS).expect("layers");
     let mut command = Command::new(FOGLINE);
-    let output = command
-        .arg("deploy")
-        .arg(folder.path())
-        .env("FOGLINE_TUN", "/dev/no-such-tun")
-        .output()
-        .expect("fogline");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(3), "{said}");
+    command.arg("deploy").arg(folder.path()).args(["--duration", "1", "--late-max", "10s"]).args(more);
+    let output = command.env("FOGLINE_TUN", "/dev/no-such-tun").output().expect("fogline");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_missing_device_is_named_with_its_remedy() {
+    let (code, said) = without_tun(&["--data-path", "tap"]);
+    assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("/dev/no-such-tun"), "{said}");
+}
+
+#[test]
+fn without_a_device_packets_find_another_way() {
+    if let Some(obstacle) = no_testbed() {
+        eprintln!("skipped: {obstacle}");
+        return;
+    }
+    let (code, said) = without_tun(&[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("packet sockets") && said.contains("/dev/no-such-tun"), "{said}");
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn the_experiment_can_be_trusted_and_leaves_nothing() {
         .arg("deploy")
         .arg(folder.path())
         .arg(artifacts())
-        .args(["--duration", "15"])
+        .args(["--duration", "10"])
         .args(LENIENT)
         .output();
     assert_trusted(&output.expect("fogline runs"), folder.path());
@@ -187,7 +187,7 @@ fn as_ordinary_user() {
     let user = ["--reuid", ORDINARY, "--regid", ORDINARY, "--clear-groups", "--"];
     let mut command = Command::new("setpriv");
     command.args(user).arg(folder.path().join("fogline")).arg("deploy").arg(&scenario);
-    command.arg(folder.path().join("artifacts")).args(["--duration", "15"]).args(LENIENT);
+    command.arg(folder.path().join("artifacts")).args(["--duration", "10"]).args(LENIENT);
     let output = command.env("FOGLINE_TUN", &tun).current_dir(folder.path()).output().expect("setpriv runs");
     assert_trusted(&output, &scenario);
 }

@@ -45,6 +45,7 @@ fn assert_trusted(output: &Output, scenario: &Path) {
     assert_results(&run);
     assert_ledger(&run);
     assert_network(&run);
+    assert_links(&run);
     for name in ["report.html", "workflow-validate.out", "fogline/manifest.json", "fogline/network.json"] {
         assert!(run.join(name).metadata().is_ok_and(|file| file.len() > 100), "{name} is missing or empty");
     }
@@ -100,10 +101,31 @@ fn assert_ledger(run: &Path) {
     assert!(rows.iter().all(|row| row.ends_with(",0")), "unexplained frames:\n{ledger}");
 }
 
-/// Rate within 5 %, delay within 1 ms each way, loss within one sixth.
+/// All 80 ordered pairs of the file are links, packets came through every one of them before the launch, and on every
+/// gateway both rules had traffic both ways.
+fn assert_links(run: &Path) {
+    let text = std::fs::read_to_string(run.join("fogline/network.json")).expect("the network's account");
+    let network: Value = serde_json::from_str(&text).expect("JSON");
+    let links = network["links"].as_array().expect("links");
+    assert_eq!(links.len(), 80);
+    for gateway in (1..=4).map(|number| format!("fog-mosquitto-{number}-1")) {
+        for layer in ["cloud-", "edge-"] {
+            for (own, other) in [("source", "destination"), ("destination", "source")] {
+                let busy = links.iter().any(|link| {
+                    link[own] == gateway.as_str()
+                        && link[other].as_str().is_some_and(|name| name.starts_with(layer))
+                        && link["delivered"]["packets"].as_u64() > Some(0)
+                });
+                assert!(busy, "nothing with {gateway} as {own} and {layer} as {other}");
+            }
+        }
+    }
+}
+
+/// Rate within 5 %, delay within 1 ms each way, loss within one sixth, and every pair measured.
 fn assert_network(run: &Path) {
     let folder = run.join("network-validate");
-    let mut rules = 0;
+    let (mut rules, mut pairs) = (0, 0);
     for entry in std::fs::read_dir(&folder).expect("network-validate").filter_map(Result::ok) {
         let text = std::fs::read_to_string(entry.path()).expect("a rule");
         let rule: Value = serde_json::from_str(&text).expect("a rule is JSON");
@@ -117,9 +139,11 @@ fn assert_network(run: &Path) {
         assert!((measured / asked - 1.0).abs() <= 0.05, "rate {measured} instead of {asked}");
         let (asked, measured) = pair("loss", "asked", "measured");
         assert!((measured / asked - 1.0).abs() <= 1.0 / 6.0, "loss {measured} instead of {asked}");
+        assert_eq!(rule["delay"]["silent_pairs"], Value::Array(Vec::new()), "{text}");
+        pairs += rule["pairs_measured"].as_u64().expect("a number of pairs");
         rules += 1;
     }
-    assert_eq!(rules, 4);
+    assert_eq!((rules, pairs), (4, 80));
 }
 
 #[test]

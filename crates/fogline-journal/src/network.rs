@@ -1,6 +1,7 @@
 //! What the run folder says of the network: as planned, as measured, as changed, and how the emulator kept its word.
 
 use crate::{JournalError, RunFolder, write_json};
+use fogline_plan::{Plan, PlannedChange, Rule};
 use link::{Bounds, Congestion, Profile, Schedule, Share};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -156,6 +157,30 @@ pub struct LateBound {
 }
 
 impl NetworkPlan {
+    /// The network of `plan`.
+    pub fn of(plan: &Plan) -> Self {
+        let rule = |rule: &Rule| NetworkRule {
+            name: rule.name.clone(),
+            source: rule.source.clone(),
+            destination: rule.destination.clone(),
+            mirrored: rule.mirrored,
+            profile: rule.profile,
+            share: rule.share,
+            congestion: rule.congestion,
+            seed: rule.seed,
+            links: rule.links.clone(),
+        };
+        let change = |planned: &PlannedChange| ScheduledChange {
+            label: planned.label.clone(),
+            schedule: planned.change.schedule,
+            links: planned.change.links.clone(),
+        };
+        Self {
+            rules: plan.rules.iter().map(rule).collect(),
+            changes: plan.changes.iter().map(change).collect(),
+        }
+    }
+
     /// Writes it to its place in `folder`.
     ///
     /// # Errors

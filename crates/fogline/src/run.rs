@@ -7,9 +7,8 @@ use crate::network::{ControlSocket, Live};
 use crate::progress::Progress;
 use fogline_agent::AgentError;
 use fogline_journal::{
-    Clock, Event, HostUp, Journal, JournalError, LateBound, Machine, Manifest, NetworkPlan, NetworkRule,
-    NetworkVerdict, RunFolder, RunPhase, RunStarted, RunnerLock, ScheduledChange, digest_files, write_json,
-    write_services,
+    Clock, Event, HostUp, Journal, JournalError, LateBound, Machine, Manifest, NetworkPlan, NetworkVerdict,
+    RunFolder, RunPhase, RunStarted, RunnerLock, digest_files, write_json, write_services,
 };
 use fogline_plan::{Phase, Plan};
 use fogline_testbed::{LocalOptions, LocalTestbed, TestbedError};
@@ -84,7 +83,7 @@ impl<'a> Run<'a> {
         let manifest = manifest(args, loaded, repeat, &clock)?;
         manifest.write(&folder)?;
         let plan = &loaded.plan;
-        network_plan(plan).write(&folder)?;
+        NetworkPlan::of(plan).write(&folder)?;
         journal.emit(Event::RunStarted(RunStarted {
             scenario: plan.scenario.clone(),
             folder: folder.root().display().to_string(),
@@ -303,30 +302,6 @@ fn manifest(
         started_unix_ns: clock.unix_ns(),
         ..Manifest::default()
     })
-}
-
-/// The network as the run folder keeps it.
-fn network_plan(plan: &Plan) -> NetworkPlan {
-    let rule = |rule: &fogline_plan::Rule| NetworkRule {
-        name: rule.name.clone(),
-        source: rule.source.clone(),
-        destination: rule.destination.clone(),
-        mirrored: rule.mirrored,
-        profile: rule.profile,
-        share: rule.share,
-        congestion: rule.congestion,
-        seed: rule.seed,
-        links: rule.links.clone(),
-    };
-    let change = |planned: &fogline_plan::PlannedChange| ScheduledChange {
-        label: planned.label.clone(),
-        schedule: planned.change.schedule,
-        links: planned.change.links.clone(),
-    };
-    NetworkPlan {
-        rules: plan.rules.iter().map(rule).collect(),
-        changes: plan.changes.iter().map(change).collect(),
-    }
 }
 
 /// Whether the network kept its word, by its own account.

@@ -10,7 +10,7 @@ use crate::{DelayLateness, Lateness, Network, Snapshot, Tally};
 use link::{Change, Patch};
 use std::fs::File;
 use std::io::{self, Write};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -42,14 +42,27 @@ impl Default for EmulatorOptions {
 /// A worker, as its owner sees it.
 #[derive(Debug)]
 struct Hand {
-    commands: Sender<Command>,
+    commands: SyncSender<Command>,
     wake: Arc<File>,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Hand {
     fn tell(&self, command: Command) -> Result<(), Silence> {
+        self.commands.try_send(command).map_err(|refused| match refused {
+            TrySendError::Full(_) => Silence::TooLong,
+            TrySendError::Disconnected(_) => Silence::Ended,
+        })?;
+        self.rouse()
+    }
+
+    /// As [`tell`](Self::tell), and waits until the worker has room for it.
+    fn insist(&self, command: Command) -> Result<(), Silence> {
         self.commands.send(command).map_err(|_| Silence::Ended)?;
+        self.rouse()
+    }
+
+    fn rouse(&self) -> Result<(), Silence> {
         (&*self.wake).write_all(&1_u64.to_ne_bytes()).map_err(|_| Silence::Ended)
     }
 }
@@ -224,7 +237,7 @@ impl Emulator {
         let mut outcome = Ok(());
         for hand in &self.hands {
             // A worker that has ended already needs no order.
-            let _ = hand.tell(Command::Stop);
+            let _ = hand.insist(Command::Stop);
         }
         for thread in self.hands.iter_mut().filter_map(|hand| hand.thread.take()) {
             let ended = thread.join().unwrap_or_else(|_| Err(io::Error::other("a worker panicked")));

@@ -10,7 +10,7 @@ use std::fs::{self, File, OpenOptions};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
 use units::Size;
@@ -141,8 +141,8 @@ impl<'scope> Devices<'scope> {
         order: &'env Order,
         plugged: &'env Plugged<'env>,
         hosts: &'env [Pid],
-    ) -> (Self, Sender<usize>) {
-        let (sender, separated) = mpsc::channel();
+    ) -> (Self, SyncSender<usize>) {
+        let (sender, separated) = mpsc::sync_channel(hosts.len());
         let separated = Arc::new(Mutex::new(separated));
         let threads = (0..THREADS.min(hosts.len()))
             .map(|_| {

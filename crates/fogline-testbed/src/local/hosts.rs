@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::{self, PipeReader};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 /// How long all hosts may take to assemble themselves, and how much longer for each of them.
@@ -77,7 +77,7 @@ impl Hosts {
 
 impl Ear {
     /// Passes on which hosts have a network of their own, until all are assembled.
-    fn hear(&mut self, order: &Order, separated: &Sender<usize>) -> Result<(), Trouble> {
+    fn hear(&mut self, order: &Order, separated: &SyncSender<usize>) -> Result<(), Trouble> {
         let mut silent: Vec<bool> = vec![true; order.hosts.len()];
         let unfinished = |silent: &[bool], why: &str| {
             let name = silent.iter().position(|silent| *silent).map(|index| order.hosts[index].name.as_str());

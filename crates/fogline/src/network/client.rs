@@ -67,7 +67,7 @@ fn over(folder: &RunFolder) -> String {
 pub(super) fn ask(folder: &RunFolder, request: &Request) -> Result<Answer, Trouble> {
     let mut line = serde_json::to_vec(request).map_err(|error| Trouble::Lost(error.to_string()))?;
     line.push(b'\n');
-    let (sender, receiver) = mpsc::channel();
+    let (sender, receiver) = mpsc::sync_channel(1);
     let place = folder.fogline();
     // connect(2) itself may wait without end for a runner that is stopped; the process ends before its thread then.
     let talk = move || drop(sender.send(converse(&place, &line)));

@@ -15,6 +15,10 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Instant;
 
+/// Commands that may wait for a worker, which takes all of them whenever it wakes up. Who finds no room is told that
+/// it does not answer.
+const COMMANDS_MAX: usize = 64;
+
 pub(super) fn launch(network: Network, options: &EmulatorOptions) -> io::Result<Emulator> {
     let Network { nodes, links, seed } = network;
     let (endpoints, taps, probes) = take_apart(nodes)?;
@@ -42,7 +46,7 @@ pub(super) fn launch(network: Network, options: &EmulatorOptions) -> io::Result<
             nodes: emulator.shards.nodes(number).collect(),
         };
         let wake = Arc::new(sys::event_counter()?);
-        let (commands, orders) = mpsc::channel();
+        let (commands, orders) = mpsc::sync_channel(COMMANDS_MAX);
         let worker = Worker::new(assignment, Arc::clone(&wake), orders, start)?;
         timer = worker.timer_name();
         let name = format!("netem-{number}");

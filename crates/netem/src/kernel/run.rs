@@ -210,7 +210,7 @@ pub(super) fn execute(
 
 /// Hands `input` over and takes all that is said, until both outputs are closed.
 fn converse(child: &mut Child, input: String) -> io::Result<(String, String)> {
-    let (sender, receiver) = mpsc::channel();
+    let (sender, receiver) = mpsc::sync_channel(2);
     let (mut stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     // The threads end when the child does, if need be by force.
     thread::Builder::new().spawn(move || {

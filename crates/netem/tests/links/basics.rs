@@ -113,25 +113,28 @@ pub(crate) fn within_three_percent(what: &str, asked: f64, measure: impl Fn() ->
     panic!("{what}: {seen:.2?} Mbit/s of {asked:.2}");
 }
 
-fn datagrams_keep_the_rate(bed: &Bed) {
-    const PACKETS: usize = 1200;
-    let (sender, receiver) = (bed.udp(B), bed.udp(C));
-    within_three_percent("UDP", 20.0 * 1000.0 / 1042.0, || {
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                for _ in 0..PACKETS {
-                    sender.send_to(&[2; 1000], socket_address(C)).unwrap();
-                }
-            });
-            let mut buffer = [0; 1500];
-            receive(&receiver, &mut buffer).unwrap();
-            let first = Instant::now();
-            for _ in 1..PACKETS {
-                assert_eq!(receive(&receiver, &mut buffer).unwrap().0, 1000);
+/// Payload of `packets` datagrams of 1,000 bytes from one socket to another, Mbit/s.
+pub(crate) fn datagram_rate(packets: usize, sender: &UdpSocket, receiver: &UdpSocket, to: usize) -> f64 {
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..packets {
+                sender.send_to(&[2; 1000], socket_address(to)).unwrap();
             }
-            (PACKETS - 1) as f64 * 8000.0 / first.elapsed().as_secs_f64() / 1e6
-        })
-    });
+        });
+        let mut buffer = [0; 1500];
+        receive(receiver, &mut buffer).unwrap();
+        let first = Instant::now();
+        for _ in 1..packets {
+            assert_eq!(receive(receiver, &mut buffer).unwrap().0, 1000);
+        }
+        (packets - 1) as f64 * 8000.0 / first.elapsed().as_secs_f64() / 1e6
+    })
+}
+
+fn datagrams_keep_the_rate(bed: &Bed) {
+    let (sender, receiver) = (bed.udp(B), bed.udp(C));
+    let measure = || datagram_rate(1200, &sender, &receiver, C);
+    within_three_percent("UDP", 20.0 * 1000.0 / 1042.0, measure);
 }
 
 fn streams_keep_the_rate(bed: &Bed) {
@@ -195,17 +198,20 @@ pub(crate) fn counter(bed: &Bed, host: usize, file: &str, protocol: &str, name: 
     values.split(' ').nth(column).unwrap().parse().unwrap()
 }
 
+/// Has the kernel cut what a socket sends into datagrams of so many bytes, as late as it can.
+pub(crate) fn cut_into(sender: &UdpSocket, bytes: i32) -> std::io::Result<()> {
+    // SAFETY: the option's value is one int, which outlives the call.
+    check(unsafe {
+        let value = (&raw const bytes).cast();
+        libc::setsockopt(sender.as_raw_fd(), libc::SOL_UDP, libc::UDP_SEGMENT, value, size_of::<i32>() as u32)
+    })
+}
+
 /// Datagrams sent as one super-packet are lost one by one, and the others arrive whole.
 fn segmented_datagrams_survive_losses(bed: &Bed) {
     let (sender, receiver) = (bed.udp(D), bed.udp(C));
     receiver.set_nonblocking(true).unwrap();
-    let size: i32 = 700;
-    // SAFETY: the option's value is one int, which outlives the call.
-    let set = check(unsafe {
-        let value = (&raw const size).cast();
-        libc::setsockopt(sender.as_raw_fd(), libc::SOL_UDP, libc::UDP_SEGMENT, value, size_of::<i32>() as u32)
-    });
-    if let Err(error) = set {
+    if let Err(error) = cut_into(&sender, 700) {
         return eprintln!("skipped: no segmentation of datagrams on this kernel ({error})");
     }
     let sent = pattern(700 * 40);

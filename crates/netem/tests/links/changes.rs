@@ -1,13 +1,12 @@
 //! Links that change while packets pass: by hand and by a timeline.
 
-use crate::basics::{profile, within_three_percent};
+use crate::basics::{datagram_rate, profile, within_three_percent};
 use crate::bed::{Bed, PATIENCE, Terms, receive, socket_address};
 use crate::{A, B, C};
 use link::{Action, Change, Patch, Schedule, Step, Trace};
 use netem::{DataPath, Profile};
 use std::io::ErrorKind;
 use std::path::Path;
-use std::thread;
 use std::time::{Duration, Instant};
 use units::Delay;
 
@@ -40,24 +39,8 @@ fn nothing_passes_a_cut(bed: &Bed) {
 }
 
 fn rates_change_at_once(bed: &Bed) {
-    const PACKETS: usize = 400;
     let (sender, receiver) = (bed.udp(A), bed.udp(B));
-    let measure = || {
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                (0..PACKETS).for_each(|_| {
-                    sender.send_to(&[2; 1000], socket_address(B)).unwrap();
-                })
-            });
-            let mut buffer = [0; 1500];
-            receive(&receiver, &mut buffer).unwrap();
-            let first = Instant::now();
-            for _ in 1..PACKETS {
-                assert_eq!(receive(&receiver, &mut buffer).unwrap().0, 1000);
-            }
-            (PACKETS - 1) as f64 * 8000.0 / first.elapsed().as_secs_f64() / 1e6
-        })
-    };
+    let measure = || datagram_rate(400, &sender, &receiver, B);
     for rate in [10, 30] {
         let patch = Patch { rate: Some(format!("{rate}mbit").parse().unwrap()), ..Patch::default() };
         bed.emulator.alter(&[A_TO_B], &patch).unwrap();

@@ -1,13 +1,12 @@
 //! Duplicates, bit errors, jitter and reordering, and whole super-packets lost.
 
-use crate::basics::{counter, pattern, profile};
-use crate::bed::{Bed, PATIENCE, Terms, check, socket_address};
+use crate::basics::{counter, cut_into, pattern, profile};
+use crate::bed::{Bed, PATIENCE, Terms, socket_address};
 use crate::{A, B, C};
 use link::{Jitter, JitterShape, LossUnit, Patch};
 use netem::{DataPath, LinkSnapshot, Profile};
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
-use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use units::Delay;
@@ -146,13 +145,7 @@ fn super_packets_are_lost_whole(bed: &Bed) {
     const SEGMENTS: usize = 20;
     let (sender, receiver) = (bed.udp(A), bed.udp(C));
     receiver.set_nonblocking(true).unwrap();
-    let size: i32 = 700;
-    // SAFETY: the option's value is one int, which outlives the call.
-    let set = check(unsafe {
-        let value = (&raw const size).cast();
-        libc::setsockopt(sender.as_raw_fd(), libc::SOL_UDP, libc::UDP_SEGMENT, value, size_of::<i32>() as u32)
-    });
-    if let Err(error) = set {
+    if let Err(error) = cut_into(&sender, 700) {
         return eprintln!("skipped: no segmentation of datagrams on this kernel ({error})");
     }
     let sent = pattern(700 * SEGMENTS);

@@ -129,6 +129,8 @@ pub enum RunPhase {
     Run,
     /// `finalize` of the workflow.
     Finalize,
+    /// Bring back what the services have recorded.
+    Collect,
     /// Evaluate and write the report.
     Report,
 }
@@ -146,6 +148,7 @@ impl RunPhase {
             Self::Launch => "launch",
             Self::Run => "run",
             Self::Finalize => "finalize",
+            Self::Collect => "collect",
             Self::Report => "report",
         }
     }

@@ -188,6 +188,7 @@ fn host(name: &str, address: &str, layer: &str, roles: &[&str]) -> Host {
         layer: layer.into(),
         roles: roles.iter().map(|role| (*role).to_owned()).collect(),
         monitored: false,
+        software: Vec::new(),
     }
 }
 
@@ -218,6 +219,7 @@ fn services_are_listed_as_e2clab_lists_them() {
             service("cloud.flink.1.task_manager.1", "cloud", 1),
         ],
         deployments: Vec::new(),
+        collections: Vec::new(),
         rules: Vec::new(),
         links: Vec::new(),
         changes: Vec::new(),

@@ -1,4 +1,4 @@
-//! What starts each service: the deploy tasks of its roles, bound to its hosts.
+//! What starts each service, and what brings back its records: the tasks of its roles, bound to its hosts.
 
 use crate::expand::{Expanded, Instance};
 use crate::{Entry, EntryHost, Variables};
@@ -13,18 +13,28 @@ use std::ops::Range;
 /// Hosts see `_self` and `instance`, the first service of each role of their instance by the role's name. The
 /// service's environment is the tasks' process environment.
 pub(crate) fn deployments(expanded: &Expanded<'_>) -> Vec<Entry> {
+    entries(expanded, Phase::Launch, |role| &role.deploy)
+}
+
+/// The same of what is to be brought back.
+pub(crate) fn collections(expanded: &Expanded<'_>) -> Vec<Entry> {
+    entries(expanded, Phase::Finalize, |role| &role.collect)
+}
+
+fn entries(expanded: &Expanded<'_>, phase: Phase, tasks: impl Fn(&Role) -> &[Task]) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut known: BTreeMap<Key, usize> = BTreeMap::new();
     for instance in &expanded.instances {
         let siblings = siblings(instance, expanded);
         for (at, (role, services)) in instance.roles.iter().enumerate() {
-            if role.deploy.is_empty() {
+            let tasks = tasks(role);
+            if tasks.is_empty() {
                 continue;
             }
             let place = &instance.request.place;
             let key = Key { line: place.line, column: place.column, role: at };
             let index = *known.entry(key).or_insert_with(|| {
-                entries.push(entry(instance, role));
+                entries.push(entry(instance, role, phase, tasks));
                 entries.len() - 1
             });
             entries[index].hosts.extend(hosts(services.clone(), &siblings, expanded));
@@ -53,17 +63,17 @@ fn siblings(instance: &Instance<'_>, expanded: &Expanded<'_>) -> Map<String, Val
     all
 }
 
-fn entry(instance: &Instance<'_>, role: &Role) -> Entry {
+fn entry(instance: &Instance<'_>, role: &Role, phase: Phase, tasks: &[Task]) -> Entry {
     let mut label = format!("{}.{}", instance.layer.name.value, instance.request.name.value);
     if let Some(role) = &role.name {
         label = format!("{label}.{role}");
     }
-    let tasks = role.deploy.iter().map(|task| with_environment(task, instance)).collect();
+    let tasks = tasks.iter().map(|task| with_environment(task, instance)).collect();
     Entry {
         label: label.to_lowercase(),
         place: role.place.clone(),
         hosts: Vec::new(),
-        phases: BTreeMap::from([(Phase::Launch, tasks)]),
+        phases: BTreeMap::from([(phase, tasks)]),
     }
 }
 

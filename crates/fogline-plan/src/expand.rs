@@ -1,13 +1,13 @@
 //! Layers to hosts and registered services.
 
 use crate::name::{HOSTS_MAX, Names, address};
-use crate::substitute::substitute;
-use crate::{Host, HostId, Options, Service, Variables};
+use crate::own::{Own, with_extras};
+use crate::{Host, HostId, Options, Service};
 use fogline_scenario::{
     Definition, Engine, Findings, Layer, Placement, Role, Scenario, ServiceRequest, hint, nearest,
 };
-use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// All hosts and services, and which service instance each came from.
@@ -43,6 +43,7 @@ pub(crate) fn expand<'s>(scenario: &'s Scenario, options: &Options, findings: &m
     if !enough_addresses(scenario, findings) {
         return expanded;
     }
+    check_options(scenario, options, findings);
     let mut names = Names::default();
     for (layer, layer_id) in scenario.layers.iter().zip(1..) {
         let copies = layer.services.iter().flat_map(|r| std::iter::repeat_n(r, copies(r)));
@@ -55,6 +56,32 @@ pub(crate) fn expand<'s>(scenario: &'s Scenario, options: &Options, findings: &m
         }
     }
     expanded
+}
+
+/// Engines that were asked for from outside the files and that nothing here has.
+fn check_options(scenario: &Scenario, options: &Options, findings: &mut Findings) {
+    let requests = || scenario.layers.iter().flat_map(|layer| &layer.services);
+    let Some(first) = requests().next() else { return };
+    let names: BTreeSet<&str> = requests().map(|request| request.name.value.as_str()).collect();
+    for service in options.engines.keys() {
+        if !names.iter().any(|name| name.eq_ignore_ascii_case(service)) {
+            let names: Vec<&str> = names.iter().copied().collect();
+            let message = format!("an engine is asked for `{service}`, which is no service of this scenario");
+            findings.error(&first.name.place, message, hint(service, &names));
+        }
+    }
+    let Some(wanted) = &options.engine else { return };
+    let used = scenario
+        .definitions
+        .iter()
+        .filter(|definition| names.iter().any(|name| name.eq_ignore_ascii_case(&definition.service.value)));
+    let known: BTreeSet<&str> =
+        used.flat_map(|d| &d.engines).map(|engine| engine.name.value.as_str()).collect();
+    if !known.contains(wanted.as_str()) {
+        let known: Vec<&str> = known.into_iter().collect();
+        let message = format!("no service of this scenario has an engine `{wanted}`");
+        findings.error(&first.name.place, message, hint(wanted, &known));
+    }
 }
 
 fn copies(request: &ServiceRequest) -> usize {
@@ -113,8 +140,9 @@ fn choose<'s>(
         check_env(definition, request, findings);
     }
     let asked = options.engines.iter().find(|(service, _)| service.eq_ignore_ascii_case(&name.value));
-    let (wanted, place) = match (asked, &request.engine) {
-        (Some((_, engine)), _) => (engine, &name.place),
+    let general = options.engine.as_ref().filter(|engine| definition.engine(engine).is_some());
+    let (wanted, place) = match (asked.map(|(_, engine)| engine).or(general), &request.engine) {
+        (Some(engine), _) => (engine, &name.place),
         (None, Some(engine)) => (&engine.value, &engine.place),
         (None, None) => (&definition.default_engine.value, &name.place),
     };
@@ -147,7 +175,7 @@ impl<'s> Expanded<'s> {
         names: &mut Names,
         findings: &mut Findings,
     ) {
-        let hosts = self.add_hosts(position, scenario.monitoring.is_some(), names);
+        let hosts = self.add_hosts(position, scenario.monitoring.is_some(), chosen, names);
         let defaults = chosen.map_or(&[][..], |chosen| chosen.definition.env.as_slice());
         let mut env: Map<String, Value> =
             defaults.iter().map(|variable| (variable.name.clone(), variable.default.value.clone())).collect();
@@ -157,12 +185,14 @@ impl<'s> Expanded<'s> {
         let mut roles = Vec::new();
         match chosen {
             None => {
-                self.register(position, None, hosts, &env, findings);
+                let own = Own { engine: None, members: &hosts, env: &env };
+                self.register(position, None, hosts.clone(), &own, findings);
             }
             Some(Chosen { engine, .. }) => {
+                let own = Own { engine: Some(engine), members: &hosts, env: &env };
                 for role in &engine.roles {
                     let on = placed(role.placement, &hosts);
-                    roles.push((role, self.register(position, Some(role), on, &env, findings)));
+                    roles.push((role, self.register(position, Some(role), on, &own, findings)));
                 }
                 self.check_ports(&roles, position, findings);
             }
@@ -171,7 +201,15 @@ impl<'s> Expanded<'s> {
         self.instances.push(Instance { layer, request, env, roles });
     }
 
-    fn add_hosts(&mut self, position: &Position<'_>, sampled: bool, names: &mut Names) -> Range<usize> {
+    fn add_hosts(
+        &mut self,
+        position: &Position<'_>,
+        sampled: bool,
+        chosen: Option<Chosen<'_>>,
+        names: &mut Names,
+    ) -> Range<usize> {
+        let software = chosen.iter().flat_map(|chosen| &chosen.engine.software);
+        let software: BTreeSet<&str> = software.map(|name| name.value.as_str()).collect();
         let (layer, request) = (&position.layer.name.value, position.request);
         let start = self.hosts.len();
         for machine in 1..=request.quantity.value as usize {
@@ -190,6 +228,7 @@ impl<'s> Expanded<'s> {
                 layer: layer.clone(),
                 monitored: sampled && roles.iter().any(|role| role == "monitoring"),
                 roles,
+                software: software.iter().map(|name| (*name).to_owned()).collect(),
             });
         }
         start..self.hosts.len()
@@ -201,7 +240,7 @@ impl<'s> Expanded<'s> {
         position: &Position<'_>,
         role: Option<&Role>,
         hosts: Range<usize>,
-        env: &Map<String, Value>,
+        own: &Own<'_>,
         findings: &mut Findings,
     ) -> Range<usize> {
         let start = self.services.len();
@@ -212,10 +251,10 @@ impl<'s> Expanded<'s> {
             let key = format!("{layer}.{name}.{}{middle}.{machine}", position.service_id).to_lowercase();
             let port = role.and_then(|role| role.port.as_ref()).map(|port| port.value);
             let ids = [position.layer_id, position.service_id, machine];
-            let own = own_variables(ids, &self.hosts[host], port, env);
+            let own_variables = own.variables(ids, &self.hosts, host, port);
             let variables = match role {
-                Some(role) => with_extras(own, role, env, findings),
-                None => own,
+                Some(role) => with_extras(own_variables, role, own.env, findings),
+                None => own_variables,
             };
             self.services.push(Service {
                 key,
@@ -232,7 +271,7 @@ impl<'s> Expanded<'s> {
 
     fn check_ports(&self, roles: &[(&Role, Range<usize>)], position: &Position<'_>, findings: &mut Findings) {
         let mut taken: BTreeMap<(HostId, u16), &Role> = BTreeMap::new();
-        for (role, services) in roles {
+        for (role, services) in roles.iter().filter(|(role, _)| !is_alias(role, roles)) {
             for service in &self.services[services.clone()] {
                 let Some(port) = &role.port else { continue };
                 if let Some(first) = taken.insert((service.host, port.value), role) {
@@ -252,49 +291,19 @@ impl<'s> Expanded<'s> {
     }
 }
 
+/// Whether a role is only another name for what a role with tasks starts on the same port.
+fn is_alias(role: &Role, roles: &[(&Role, Range<usize>)]) -> bool {
+    let port = |role: &Role| role.port.as_ref().map(|port| port.value);
+    role.deploy.is_empty()
+        && roles.iter().any(|(other, _)| !other.deploy.is_empty() && port(other) == port(role))
+}
+
 /// The hosts of a role; with one host all roles share it.
-fn placed(placement: Placement, hosts: &Range<usize>) -> Range<usize> {
+pub(crate) fn placed(placement: Placement, hosts: &Range<usize>) -> Range<usize> {
     match placement {
         Placement::First => hosts.start..(hosts.start + 1).min(hosts.end),
         Placement::Rest if hosts.len() > 1 => hosts.start + 1..hosts.end,
+        Placement::Others => (hosts.start + 1).min(hosts.end)..hosts.end,
         Placement::Rest | Placement::All => hosts.clone(),
     }
-}
-
-/// What every service's `_self` holds; ids are texts, as in E2Clab.
-fn own_variables(ids: [usize; 3], host: &Host, port: Option<u16>, env: &Map<String, Value>) -> Variables {
-    let [layer_id, service_id, machine_id] = ids.map(|id| id.to_string());
-    let address = host.address.to_string();
-    let url = port.map_or_else(|| address.clone(), |port| format!("{address}:{port}"));
-    let variables = [
-        ("_id", json!(format!("{layer_id}_{service_id}_{machine_id}"))),
-        ("layer_id", json!(layer_id)),
-        ("service_id", json!(service_id)),
-        ("machine_id", json!(machine_id)),
-        ("hostname", json!(host.name)),
-        ("__address__", json!(address)),
-        ("url", json!(url)),
-        ("__address4__", json!(address)),
-        ("url4", json!(url)),
-        ("env", Value::Object(env.clone())),
-    ];
-    variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-fn with_extras(own: Variables, role: &Role, env: &Map<String, Value>, findings: &mut Findings) -> Variables {
-    let mut context = Variables::new();
-    context.insert("env".to_owned(), Value::Object(env.clone()));
-    let mut own = own;
-    for (name, extra) in &role.extra {
-        context.insert("_self".to_owned(), Value::Object(own.clone()));
-        match substitute(&extra.value, &context) {
-            Ok(value) => {
-                own.insert(name.clone(), value);
-            }
-            Err(message) => {
-                findings.error(&extra.place, message, "add it to the definition's `env`".to_owned())
-            }
-        }
-    }
-    own
 }

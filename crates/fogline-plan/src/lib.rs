@@ -18,6 +18,7 @@ mod lint;
 mod lookup;
 mod name;
 mod network;
+mod own;
 mod plan;
 mod selector;
 mod substitute;

@@ -1,7 +1,7 @@
 //! Scenario to plan, and questions to a plan.
 
 use crate::bind::bind;
-use crate::deploy::deployments;
+use crate::deploy::{collections, deployments};
 use crate::expand::expand;
 use crate::lint::lint;
 use crate::lookup::hosts_named;
@@ -24,6 +24,7 @@ pub fn plan(scenario: &Scenario, options: &Options) -> (Option<Plan>, Vec<Diagno
         return (None, findings.sorted());
     }
     let deployments = deployments(&expanded);
+    let collections = collections(&expanded);
     let directory = Directory { hosts: &expanded.hosts, services: &expanded.services, by_host: false };
     let network = shape(scenario, directory, &mut findings);
     let (entries, offers) = bind(&scenario.entries, directory, &mut findings);
@@ -35,6 +36,7 @@ pub fn plan(scenario: &Scenario, options: &Options) -> (Option<Plan>, Vec<Diagno
         hosts: expanded.hosts,
         services: expanded.services,
         deployments,
+        collections,
         rules: network.rules,
         links: network.links,
         changes: network.changes,

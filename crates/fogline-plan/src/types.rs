@@ -16,6 +16,8 @@ pub struct Options {
     pub scenario: String,
     /// Engines by service name (compared without case), over the files' `engine:` and the definitions' defaults.
     pub engines: BTreeMap<String, String>,
+    /// The engine of every service that has one of this name, after [`Options::engines`] and before what the files say.
+    pub engine: Option<String>,
     /// The run's TCP congestion control, which rules may replace; cubic when absent. Only warnings use it.
     pub congestion: Option<Congestion>,
 }
@@ -36,6 +38,8 @@ pub struct Plan {
     /// What starts each service and waits until it is ready; run before the network is shaped, all at once
     /// within one entry, entry after entry. Only [`Phase::Launch`] is used.
     pub deployments: Vec<Entry>,
+    /// What brings back the records of each service when all is over. Only [`Phase::Finalize`] is used.
+    pub collections: Vec<Entry>,
     /// The network rules as asked, each with the ordered pairs it covers.
     pub rules: Vec<Rule>,
     /// One link per ordered pair of hosts that a rule covers or a change names; at most one per pair, those of rules
@@ -64,6 +68,8 @@ pub struct Host {
     pub roles: Vec<String>,
     /// Whether the monitoring samples this host.
     pub monitored: bool,
+    /// Packages that its services need, found under `/opt/fogline/software/<name>`; sorted, each once.
+    pub software: Vec<String>,
 }
 
 impl Host {

@@ -8,15 +8,17 @@
 //!   KAFKA_BATCH_SIZE: {default: "16384", meaning: bytes of a producer's batch}
 //! engines:
 //!   embedded:
+//!     software: [kafka]           # what `fogline fetch` keeps; on the hosts under /opt/fogline/software/<name>
 //!     roles:                      # sub services, in registration order
 //!       leader:
-//!         hosts: first            # first | rest | all, of the instance's hosts
+//!         hosts: first            # first | rest | others | all, of the instance's hosts
 //!         port: 9092
 //!         extra: {data: "/opt/kafka/data"}        # variables; `{{ env.X }}`, `{{ _self.x }}`
 //!         deploy: [...]           # tasks in the workflow's own format, ending in a readiness probe
+//!         collect: [...]          # tasks that bring back what it has recorded, when all is over
 //! ```
 //!
-//! An engine without sub services has `hosts`, `port`, `extra` and `deploy` directly.
+//! An engine without sub services has `hosts`, `port`, `extra`, `deploy` and `collect` directly.
 
 use crate::{Place, Spanned, Task};
 use serde_json::Value;
@@ -64,8 +66,15 @@ pub struct EnvDefault {
 pub struct Engine {
     /// Its name: `embedded`.
     pub name: Spanned<String>,
+    /// `software:`, names of packages that its hosts need; see [`Engine::SOFTWARE`].
+    pub software: Vec<Spanned<String>>,
     /// Its roles in registration order, never empty; a service without sub services has one nameless role.
     pub roles: Vec<Role>,
+}
+
+impl Engine {
+    /// Where a host finds a package of [`Engine::software`]: `/opt/fogline/software/<name>`, read-only.
+    pub const SOFTWARE: &'static str = "/opt/fogline/software";
 }
 
 /// One role (sub service) of an engine.
@@ -81,17 +90,22 @@ pub struct Role {
     pub port: Option<Spanned<u16>>,
     /// Further variables; strings may hold `{{ env.X }}` and `{{ _self.x }}`.
     pub extra: Vec<(String, Spanned<Value>)>,
-    /// What starts it and waits until it is ready.
+    /// What starts it and waits until it is ready. A role without such tasks may share the port of one that has them:
+    /// it is then another name for it.
     pub deploy: Vec<Task>,
+    /// What brings back its records after the workflow's end, also after a failure; `working_dir` is the run folder.
+    pub collect: Vec<Task>,
 }
 
-/// Which of an instance's hosts a role is on. With one host, every role is on it.
+/// Which of an instance's hosts a role is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Placement {
     /// The first host.
     First,
-    /// Every host but the first.
+    /// Every host but the first; the only host when there is one.
     Rest,
+    /// Every host but the first; none when there is one.
+    Others,
     /// Every host.
     #[default]
     All,

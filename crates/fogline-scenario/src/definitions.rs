@@ -1,6 +1,6 @@
 //! `services/*.yaml`.
 
-use crate::fields::{Fields, choice, identifier, text, whole, written};
+use crate::fields::{Fields, choice, identifier, list, text, whole, written};
 use crate::findings::Findings;
 use crate::nearest::hint;
 use crate::tasks::tasks;
@@ -8,10 +8,24 @@ use crate::yaml::Node;
 use crate::{Definition, Engine, EnvDefault, Placement, Role, Spanned};
 use serde_json::Value;
 
-const ROLE_KEYS: [&str; 4] = ["hosts", "port", "extra", "deploy"];
+const ROLE_KEYS: [&str; 5] = ["hosts", "port", "extra", "deploy", "collect"];
 /// What every service's variables hold already.
-const OWN_VARIABLES: [&str; 9] =
-    ["_id", "layer_id", "service_id", "machine_id", "__address__", "__address4__", "url", "url4", "env"];
+const OWN_VARIABLES: [&str; 14] = [
+    "_id",
+    "layer_id",
+    "service_id",
+    "machine_id",
+    "hostname",
+    "__address__",
+    "__address4__",
+    "url",
+    "url4",
+    "env",
+    "engine",
+    "member",
+    "members",
+    "urls",
+];
 
 /// Reads one definition.
 pub(crate) fn read(root: &Node, findings: &mut Findings) -> Option<Definition> {
@@ -69,15 +83,17 @@ fn engine(name: &Spanned<String>, node: &Node, findings: &mut Findings) -> Optio
             port: None,
             extra: Vec::new(),
             deploy: Vec::new(),
+            collect: Vec::new(),
         };
-        return Some(Engine { name: name.clone(), roles: vec![role] });
+        return Some(Engine { name: name.clone(), software: Vec::new(), roles: vec![role] });
     }
     let fields = Fields::open(node, "an engine", findings)?;
+    let software = fields.get("software").map_or_else(Vec::new, |node| software(node, findings));
     let Some(roles) = fields.get("roles") else {
         let role = role(None, node, findings)?;
-        return Some(Engine { name: name.clone(), roles: vec![role] });
+        return Some(Engine { name: name.clone(), software, roles: vec![role] });
     };
-    Fields::closed(node, "an engine with roles", &["roles"], findings)?;
+    Fields::closed(node, "an engine with roles", &["software", "roles"], findings)?;
     let map = Fields::open(roles, "`roles`", findings)?;
     if map.pairs().is_empty() {
         findings.error(
@@ -88,7 +104,12 @@ fn engine(name: &Spanned<String>, node: &Node, findings: &mut Findings) -> Optio
     }
     let pairs = map.pairs().iter();
     let roles = pairs.filter_map(|(name, node)| role(Some(name), node, findings)).collect();
-    Some(Engine { name: name.clone(), roles })
+    Some(Engine { name: name.clone(), software, roles })
+}
+
+fn software(node: &Node, findings: &mut Findings) -> Vec<Spanned<String>> {
+    let names = list(node, "`software`", findings).iter();
+    names.filter_map(|node| text(node, "a package", findings)).collect()
 }
 
 fn role(name: Option<&Spanned<String>>, node: &Node, findings: &mut Findings) -> Option<Role> {
@@ -98,17 +119,20 @@ fn role(name: Option<&Spanned<String>>, node: &Node, findings: &mut Findings) ->
     let place = name.map_or(&node.place, |name| &name.place).clone();
     let name = name.map(|name| name.value.to_lowercase());
     if node.is_null() {
-        let (port, extra, deploy) = (None, Vec::new(), Vec::new());
-        return Some(Role { place, name, placement: Placement::All, port, extra, deploy });
+        let (port, extra, deploy, collect) = (None, Vec::new(), Vec::new(), Vec::new());
+        return Some(Role { place, name, placement: Placement::All, port, extra, deploy, collect });
     }
-    let fields = Fields::closed(node, "a role", &ROLE_KEYS, findings)?;
-    let placement =
-        fields.get("hosts").map(|node| choice(node, "placement", &["first", "rest", "all"], findings));
+    // An engine without roles is its own only role.
+    let known = if name.is_some() { ROLE_KEYS.to_vec() } else { [&ROLE_KEYS[..], &["software"]].concat() };
+    let fields = Fields::closed(node, "a role", &known, findings)?;
+    let placements = ["first", "rest", "others", "all"];
+    let placement = fields.get("hosts").map(|node| choice(node, "placement", &placements, findings));
     let placement = match placement {
         None => Placement::All,
         Some(choice) => match choice.map(|choice| choice.value) {
             Some("first") => Placement::First,
             Some("rest") => Placement::Rest,
+            Some("others") => Placement::Others,
             _ => Placement::All,
         },
     };
@@ -125,5 +149,6 @@ fn role(name: Option<&Spanned<String>>, node: &Node, findings: &mut Findings) ->
         }
     }
     let deploy = fields.get("deploy").map_or_else(Vec::new, |node| tasks(node, "`deploy`", findings));
-    Some(Role { place, name, placement, port, extra, deploy })
+    let collect = fields.get("collect").map_or_else(Vec::new, |node| tasks(node, "`collect`", findings));
+    Some(Role { place, name, placement, port, extra, deploy, collect })
 }

@@ -170,11 +170,33 @@ fn service(node: &Node, findings: &mut Findings) -> Option<ServiceRequest> {
         .map_or(Some(fallback(0)), |node| whole(node, "`repeat`", 0, COUNT_MAX, findings));
     let roles = fields.get("roles").map_or(&[][..], |node| list(node, "`roles`", findings));
     let roles = roles.iter().filter_map(|node| text(node, "a role", findings)).collect();
-    let env = fields.get("env").map_or_else(Vec::new, |node| env(node, findings));
+    let mut env = fields.get("env").map_or_else(Vec::new, |node| env(node, findings));
     let engine = fields.get("engine").and_then(|node| text(node, "`engine`", findings));
+    let engine = engine_of(engine, &mut env, findings);
     let metadata = metadata(&fields, findings);
     let (name, quantity, repeat) = (name?, quantity?, repeat?);
     Some(ServiceRequest { place: node.place.clone(), name, quantity, repeat, roles, env, engine, metadata })
+}
+
+/// The engine: `engine:` of the service, or of its `env`, where files that E2Clab must read as well keep it.
+fn engine_of(
+    engine: Option<Spanned<String>>,
+    env: &mut Vec<(String, Spanned<Value>)>,
+    findings: &mut Findings,
+) -> Option<Spanned<String>> {
+    let Some(at) = env.iter().position(|(name, _)| name == "engine") else { return engine };
+    let (_, written) = env.remove(at);
+    let Value::String(value) = written.value else {
+        let hint = "for example `engine: apache`".to_owned();
+        findings.error(&written.place, "`engine` in `env` must be the name of an engine", hint);
+        return engine;
+    };
+    if let Some(first) = engine {
+        let message = format!("the engine is already given on line {}", first.place.line);
+        findings.error(&written.place, message, "keep one of the two".to_owned());
+        return Some(first);
+    }
+    Some(Spanned { value, place: written.place })
 }
 
 fn quantity(node: &Node, findings: &mut Findings) -> Option<Spanned<u32>> {

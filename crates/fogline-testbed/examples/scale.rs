@@ -44,6 +44,7 @@ fn ring(count: usize) -> Plan {
         layer: "ring".to_owned(),
         roles: Vec::new(),
         monitored: false,
+        software: Vec::new(),
     };
     let profile = Profile { delay: Delay::from_millis(5), ..Profile::default() };
     Plan {
@@ -51,6 +52,7 @@ fn ring(count: usize) -> Plan {
         hosts: (0..count).map(host).collect(),
         services: Vec::new(),
         deployments: Vec::new(),
+        collections: Vec::new(),
         rules: Vec::new(),
         links: (0..count)
             .map(|index| Link::new(HostId(index), HostId((index + 1) % count), profile))

@@ -50,9 +50,10 @@ impl Context {
         }
     }
 
-    /// `working_dir`, as E2Clab means it: the run folder in finalize, the artifacts folder before.
+    /// `working_dir`, as E2Clab means it: the run folder in finalize and after it, the artifacts folder before.
     pub fn working_dir(&self, phase: RunPhase) -> &Path {
-        if phase == RunPhase::Finalize { &self.output_dir } else { &self.artifacts_dir }
+        let over = matches!(phase, RunPhase::Finalize | RunPhase::Collect);
+        if over { &self.output_dir } else { &self.artifacts_dir }
     }
 
     /// The variables that all tasks of `phase` share; they win over all others.

@@ -35,7 +35,8 @@ pub(crate) fn plays(plan: &Plan) -> impl Iterator<Item = (RunPhase, &Entry, &[Ta
     }
     let phases = [Phase::Prepare, Phase::Launch, Phase::Finalize];
     let workflow = phases.into_iter().flat_map(|phase| of(&plan.entries, phase, phase.into()));
-    of(&plan.deployments, Phase::Launch, RunPhase::Services).chain(workflow)
+    let collections = of(&plan.collections, Phase::Finalize, RunPhase::Collect);
+    of(&plan.deployments, Phase::Launch, RunPhase::Services).chain(workflow).chain(collections)
 }
 
 /// Rehearses all plays of `plan`.

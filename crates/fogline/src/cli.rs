@@ -73,6 +73,34 @@ pub(crate) struct ScenarioArgs {
     /// Seconds that the application runs between launch and finalize.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=604_800))]
     pub(crate) duration: u64,
+    /// What runs the services: ENGINE for all that have it, SERVICE=ENGINE for one, for example `--engine apache` or
+    /// `--engine Kafka=apache`; may be given several times [default: as in the files, else embedded].
+    #[arg(long = "engine", value_name = "[SERVICE=]ENGINE", env = "FOGLINE_ENGINE", value_delimiter = ',')]
+    pub(crate) engines: Vec<EngineChoice>,
+}
+
+/// Which engine runs which services.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EngineChoice {
+    /// One service, or all that have such an engine.
+    pub(crate) service: Option<String>,
+    /// The engine's name.
+    pub(crate) engine: String,
+}
+
+impl std::str::FromStr for EngineChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (service, engine) = match text.split_once('=') {
+            Some((service, engine)) => (Some(service), engine),
+            None => (None, text),
+        };
+        if engine.is_empty() || service == Some("") {
+            return Err("write ENGINE or SERVICE=ENGINE, for example apache or Kafka=apache".to_owned());
+        }
+        Ok(Self { service: service.map(str::to_owned), engine: engine.to_owned() })
+    }
 }
 
 /// Options of `deploy`.

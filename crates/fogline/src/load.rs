@@ -62,7 +62,14 @@ pub(crate) fn load(args: &ScenarioArgs, congestion: Option<Congestion>) -> Resul
     let name = absolute(folder)
         .file_name()
         .map_or_else(|| "scenario".to_owned(), |n| n.to_string_lossy().into_owned());
-    let options = fogline_plan::Options { scenario: name, congestion, ..fogline_plan::Options::default() };
+    let general = args.engines.iter().rev().find(|choice| choice.service.is_none());
+    let single = args.engines.iter().filter_map(|c| Some((c.service.clone()?, c.engine.clone())));
+    let options = fogline_plan::Options {
+        scenario: name,
+        congestion,
+        engines: single.collect(),
+        engine: general.map(|choice| choice.engine.clone()),
+    };
     let plan = scenario.and_then(|scenario| {
         let (plan, more) = fogline_plan::plan(&scenario, &options);
         findings.extend(more);

@@ -181,9 +181,24 @@ impl<'a> Run<'a> {
         let probes = probed.insert(testbed.network()?);
         let (bounds, name) = (self.manifest.bounds, self.folder.name());
         let live = Live::new(self.plan, testbed, bounds, probes.clone(), name, &self.journal);
-        self.with_changes(&live, || self.application(&workflow, &live))?;
-        self.play(&workflow, Phase::Finalize)?;
+        let done = self.with_changes(&live, || self.application(&workflow, &live));
+        let done = done.and_then(|()| self.play(&workflow, Phase::Finalize));
+        self.collect(&workflow)?;
+        done?;
         workflow.check_jobs()?;
+        Ok(())
+    }
+
+    /// Brings back the services' own records, also when the application has failed; what cannot be had is a warning.
+    fn collect(&self, workflow: &Workflow) -> Result<(), Stop> {
+        if self.plan.collections.is_empty() || self.cancel.is_set() {
+            return Ok(());
+        }
+        let collected = self.journal.phase(RunPhase::Collect, || workflow.collect(&self.plan.collections));
+        if let Err(error) = collected {
+            let message = format!("not all records of the services could be brought back: {error}");
+            self.journal.emit(Event::Warning { message })?;
+        }
         Ok(())
     }
 

@@ -5,14 +5,17 @@
 //! headers from there to the job. Keys that this version does not know are ignored, so that a newer camera
 //! can talk to an older gateway; a key that is missing, broken or there twice is named in the [`HeaderError`].
 //!
-//! A [`Window`] is what the job says about one camera and one span of event time: one JSON object per record.
+//! A [`Window`] is what the job says about one camera and one span of event time: one JSON object per record. A
+//! [`CameraEnd`] is its account of a camera that has ended.
 //!
 //! Every time in this crate is in nanoseconds since the Unix epoch. The crate itself looks at no clock.
 
 mod camera;
+mod end;
 mod header;
 mod window;
 
 pub use camera::{CameraId, CameraIdError, TOPIC_FILTER, camera_of_topic, topic};
+pub use end::CameraEnd;
 pub use header::{Counted, Header, HeaderError};
 pub use window::{CountError, Window, WindowError};

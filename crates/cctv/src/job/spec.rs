@@ -34,6 +34,14 @@ pub(crate) struct JobSpec {
     pub(crate) window_ms: u64,
     /// What is promised when the job is killed and started again.
     pub(crate) guarantee: Guarantee,
+    /// How often results and offsets are made final together, in milliseconds; with `exactly-once` no result can be
+    /// read before that.
+    #[serde(default = "checkpoint_ms")]
+    pub(crate) checkpoint_ms: u64,
+}
+
+const fn checkpoint_ms() -> u64 {
+    1000
 }
 
 /// A delivery guarantee.
@@ -75,6 +83,7 @@ impl JobSpec {
             ("watermark_bound_ms", spec.watermark_bound_ms, 0),
             ("idle_ms", spec.idle_ms, 1),
             ("window_ms", spec.window_ms, 1),
+            ("checkpoint_ms", spec.checkpoint_ms, 1),
         ];
         match spans.iter().find(|(_, span, least)| span < least || *span > SPAN_MS_MAX) {
             Some((field, span, least)) => {

@@ -97,6 +97,7 @@ mod tests {
             layer: "fog".to_owned(),
             roles: Vec::new(),
             monitored: false,
+            software: Vec::new(),
         }
     }
 

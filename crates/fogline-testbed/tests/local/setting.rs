@@ -61,6 +61,7 @@ pub(crate) fn plan(count: usize) -> Plan {
             layer: "fog".to_owned(),
             roles: Vec::new(),
             monitored: false,
+            software: Vec::new(),
         })
         .collect();
     let profile = Profile { delay: Delay::from_millis(30), ..Profile::default() };
@@ -70,6 +71,7 @@ pub(crate) fn plan(count: usize) -> Plan {
         hosts,
         services: Vec::new(),
         deployments: Vec::new(),
+        collections: Vec::new(),
         rules: Vec::new(),
         links: if count > 1 { vec![link(0, 1), link(1, 0)] } else { Vec::new() },
         changes: Vec::new(),

@@ -52,12 +52,14 @@ fn layers(layers: &[(&str, usize)]) -> Plan {
         layer: layer.to_owned(),
         roles: Vec::new(),
         monitored: false,
+        software: Vec::new(),
     });
     Plan {
         scenario: "test".to_owned(),
         hosts: hosts.collect(),
         services: Vec::new(),
         deployments: Vec::new(),
+        collections: Vec::new(),
         rules: Vec::new(),
         links: Vec::new(),
         changes: Vec::new(),

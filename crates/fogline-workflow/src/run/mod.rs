@@ -89,6 +89,18 @@ impl Workflow {
         self.plays(deployments, Phase::Launch, RunPhase::Services)
     }
 
+    /// Brings back what the services have recorded: the finalize tasks of `collections`, recorded as the phase `collect`.
+    /// Each entry is tried, whatever became of the others, and of the jobs.
+    ///
+    /// # Errors
+    /// The first thing that failed.
+    pub fn collect(&self, collections: &[Entry]) -> Result<(), WorkflowError> {
+        let tried = collections.iter().map(|entry| {
+            self.plays(std::slice::from_ref(entry), Phase::Finalize, RunPhase::Collect).map(drop)
+        });
+        tried.collect::<Vec<_>>().into_iter().collect()
+    }
+
     /// Runs one phase of `entries`: entry after entry in file order, each task on all hosts of its entry at once and
     /// to its end before the next begins. Every entry is written to `workflow-validate.out`, also one that fails. The
     /// caller journals the phase itself, around this.

@@ -48,6 +48,7 @@ pub(super) fn plan(hosts: usize, links: &[(usize, usize, Profile)]) -> Plan {
             layer: "bench".to_owned(),
             roles: Vec::new(),
             monitored: false,
+            software: Vec::new(),
         }
     };
     let link =

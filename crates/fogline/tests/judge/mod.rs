@@ -142,6 +142,7 @@ fn plan() -> Plan {
         layer: "judges".to_owned(),
         roles: Vec::new(),
         monitored: false,
+        software: Vec::new(),
     };
     let links = PAIRS.into_iter().enumerate().flat_map(|(index, pair)| {
         let (near, far) = (HostId(2 * index), HostId(2 * index + 1));

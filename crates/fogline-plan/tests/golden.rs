@@ -102,7 +102,8 @@ fn ids_are_texts_that_count_from_1() {
             "hostname": "cloud-kafka-2-1",
             "__address__": "10.99.0.4", "url": "10.99.0.4:9092",
             "__address4__": "10.99.0.4", "url4": "10.99.0.4:9092",
-            "env": {"KAFKA_DATA": "/opt/kafka"},
+            "env": {"KAFKA_DATA": "/opt/kafka"}, "engine": "embedded",
+            "member": "1", "members": ["10.99.0.4"], "urls": "10.99.0.4:9092",
         })
     );
     assert_eq!(plan.host(kafka.host).roles, ["Kafka", "1_2", "Cloud", "brokers"], "`_id` of cloud[1] is 1_2");

@@ -8,7 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header as RecordHeader, Headers, OwnedHeaders};
 
 use crate::exit::Failure;
-use crate::options::Endpoint;
+use crate::options::Brokers;
 
 /// Largest record anybody produces or takes, in bytes.
 const RECORD_BYTES_MAX: &str = "2097152";
@@ -17,10 +17,10 @@ const RECORD_BYTES_MAX: &str = "2097152";
 const QUESTION: Duration = Duration::from_secs(2);
 
 /// Options of any client.
-pub(crate) fn client(broker: &Endpoint, name: &str) -> ClientConfig {
+pub(crate) fn client(brokers: &Brokers, name: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
-        .set("bootstrap.servers", broker.to_string())
+        .set("bootstrap.servers", brokers.to_string())
         .set("client.id", name)
         .set("message.max.bytes", RECORD_BYTES_MAX)
         .set("broker.address.family", "v4")
@@ -33,8 +33,8 @@ pub(crate) fn client(broker: &Endpoint, name: &str) -> ClientConfig {
 
 /// Options of a producer that loses nothing, duplicates nothing, and puts a camera into the partition in
 /// which Java's default partitioner would put it.
-pub(crate) fn producer(broker: &Endpoint, name: &str, batch_bytes: u32, linger: Duration) -> ClientConfig {
-    let mut config = client(broker, name);
+pub(crate) fn producer(brokers: &Brokers, name: &str, batch_bytes: u32, linger: Duration) -> ClientConfig {
+    let mut config = client(brokers, name);
     config
         .set("enable.idempotence", "true")
         .set("acks", "all")
@@ -48,14 +48,15 @@ pub(crate) fn producer(broker: &Endpoint, name: &str, batch_bytes: u32, linger: 
     config
 }
 
-/// Options of a consumer that assigns its partitions itself.
-pub(crate) fn consumer(broker: &Endpoint, name: &str, group: &str) -> ClientConfig {
-    let mut config = client(broker, name);
+/// Options of a consumer that assigns its partitions itself, and sees nothing of transactions that are open or were aborted.
+pub(crate) fn consumer(brokers: &Brokers, name: &str, group: &str) -> ClientConfig {
+    let mut config = client(brokers, name);
     config
         .set("group.id", group)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "earliest")
+        .set("isolation.level", "read_committed")
         .set("fetch.wait.max.ms", "100")
         .set("fetch.message.max.bytes", RECORD_BYTES_MAX)
         .set("queued.max.messages.kbytes", "65536")
@@ -77,41 +78,57 @@ pub(crate) fn header(headers: Option<&impl Headers>) -> Result<Header, HeaderErr
     Header::from_pairs(pairs.map(|pair| (pair.key, pair.value.unwrap_or_default())))
 }
 
-/// How many partitions `topic` has; `None` when the broker does not know it.
-///
-/// # Errors
-/// When the broker does not answer.
-pub(crate) fn partitions(client: &BaseConsumer, topic: &str) -> Result<Option<i32>, String> {
-    let metadata = client.fetch_metadata(Some(topic), QUESTION).map_err(|error| error.to_string())?;
-    let found = metadata.topics().iter().find(|known| known.name() == topic);
-    let usable = found.filter(|known| known.error().is_none() && !known.partitions().is_empty());
-    Ok(usable.and_then(|known| i32::try_from(known.partitions().len()).ok()))
+/// What the brokers say about a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Topic {
+    /// How many partitions it has.
+    pub(crate) partitions: i32,
+    /// On how many brokers each partition lies.
+    pub(crate) replication: i32,
 }
 
-/// Waits until the broker knows `topic`, and says how many partitions it has.
+/// Looks a topic up; `None` when the brokers do not know it.
 ///
 /// # Errors
-/// When `timeout` passes first; the message tells a broker that is down from a topic that is missing.
+/// When no broker answers, or a partition has no leader yet.
+pub(crate) fn topic(client: &BaseConsumer, name: &str) -> Result<Option<Topic>, String> {
+    let metadata = client.fetch_metadata(Some(name), QUESTION).map_err(|error| error.to_string())?;
+    let found = metadata.topics().iter().find(|known| known.name() == name);
+    let Some(known) = found.filter(|known| known.error().is_none() && !known.partitions().is_empty()) else {
+        return Ok(None);
+    };
+    if let Some(partition) = known.partitions().iter().find(|partition| partition.leader() < 0) {
+        return Err(format!("partition {} of {name:?} has no leader", partition.id()));
+    }
+    let replicas = known.partitions().iter().map(|partition| partition.replicas().len()).min();
+    let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
+    Ok(Some(Topic { partitions: count(known.partitions().len()), replication: count(replicas.unwrap_or(0)) }))
+}
+
+/// Waits until the brokers know a topic and each of its partitions has a leader.
+///
+/// # Errors
+/// When `timeout` passes first; the message tells brokers that are down from a topic that is missing.
 pub(crate) fn await_topic(
     client: &BaseConsumer,
-    broker: &Endpoint,
-    topic: &str,
+    brokers: &Brokers,
+    name: &str,
     timeout: Duration,
-) -> Result<i32, Failure> {
+) -> Result<Topic, Failure> {
     let deadline = Instant::now() + timeout;
     loop {
-        let answer = partitions(client, topic);
-        if let Ok(Some(count)) = answer {
-            return Ok(count);
+        let answer = topic(client, name);
+        if let Ok(Some(topic)) = answer {
+            return Ok(topic);
         }
         if Instant::now() >= deadline {
             return Err(Failure::unreachable(match answer {
                 Err(error) => format!(
-                    "the Kafka broker at {broker} did not answer within {timeout:?} ({error}); is it running?"
+                    "Kafka at {brokers} gave no use of topic {name:?} within {timeout:?} ({error}); is it running?"
                 ),
                 Ok(_) => format!(
-                    "the Kafka broker at {broker} has no topic {topic:?}; create it with \
-                     `cctv topic create --kafka {broker} --partitions 32 {topic}`"
+                    "Kafka at {brokers} has no topic {name:?}; create it with \
+                     `cctv topic create --kafka {brokers} --partitions 32 {name}`"
                 ),
             }));
         }

@@ -81,6 +81,11 @@ fn topics_are_made_once_and_a_missing_one_is_named() {
     create("4").ok();
     create("4").ok();
     create("5").fails(1, "exists with 4 partitions");
+    let list = format!("{},{}", brokers.kafka, free_address());
+    cctv(&["topic", "create", "--kafka", &list, "--partitions", "4", "t"]).ok();
+    let thrice = ["topic", "create", "--kafka", &list, "--replication", "3", "--timeout", "500ms", "thrice"];
+    cctv(&thrice).fails(4, "replication");
+    cctv(&["topic", "create", "--kafka", "a:1,b", "t"]).fails(2, "in the list");
     let list = cctv(&["topic", "list", "--kafka", &brokers.kafka]).ok();
     assert!(list.stdout.lines().any(|line| line == "t 4"), "{}", list.stdout);
     let metrics = bench.metrics();

@@ -12,7 +12,7 @@ use rdkafka::Message;
 use crate::clock;
 use crate::exit::{Failure, shortened};
 use crate::job::source::Source;
-use crate::options::{Endpoint, span};
+use crate::options::{Brokers, span};
 use crate::presence::Presence;
 use crate::signals;
 use crate::tally::{Tally, UNDRAINED};
@@ -37,9 +37,9 @@ pub(crate) enum As {
 /// has seen has ended, or until `--drain-timeout`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CollectorArgs {
-    /// A Kafka broker
-    #[arg(long, value_name = "HOST:PORT")]
-    kafka: Endpoint,
+    /// Kafka brokers, one or more
+    #[arg(long, value_name = "HOST:PORT,...")]
+    kafka: Brokers,
     /// Topic to read
     #[arg(long)]
     topic: String,

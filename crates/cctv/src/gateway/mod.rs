@@ -20,7 +20,7 @@ use crate::counters::CounterName;
 use crate::exit::Failure;
 use crate::kafka;
 use crate::mqtt;
-use crate::options::{Endpoint, span};
+use crate::options::{Brokers, Endpoint, span};
 use crate::presence::Presence;
 use crate::signals;
 use crate::tally::{Tally, UNDRAINED};
@@ -53,9 +53,9 @@ pub(crate) struct GatewayArgs {
     /// The MQTT broker
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:1883")]
     mqtt: Endpoint,
-    /// A Kafka broker
-    #[arg(long, value_name = "HOST:PORT")]
-    kafka: Endpoint,
+    /// Kafka brokers, one or more
+    #[arg(long, value_name = "HOST:PORT,...")]
+    kafka: Brokers,
     /// Topic to produce to
     #[arg(long, default_value = "in-uni-data")]
     topic: String,

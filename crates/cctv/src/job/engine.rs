@@ -1,9 +1,10 @@
-//! The job's logic for the partitions of one worker: second deliveries, lateness, windows, ends, and which
-//! offsets may be committed. Pure: time is an argument.
+//! The job's logic for the partitions of one worker: second deliveries, lateness, windows, ends, the account of
+//! each camera, and which offsets may be committed. Pure: time is an argument.
 
 use std::collections::{BTreeMap, HashMap};
 
-use frame::{CameraId, Header};
+use frame::{CameraEnd, CameraId, Header};
+use meter::CameraAccount;
 
 use super::watermark::Watermarks;
 use super::window::{Closed, Origin, Windows};
@@ -16,6 +17,9 @@ const CAMERAS_MAX: usize = 10_000;
 /// make the frames of all other cameras late.
 const AHEAD_NS_MAX: u64 = 60_000_000_000;
 
+/// Why a frame is dropped whose window has been closed.
+const LATE: &str = "late";
+
 /// Whether a frame is to be counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
@@ -27,11 +31,30 @@ pub(super) enum Admission {
     Dropped(&'static str),
 }
 
+/// What is known about a camera.
 #[derive(Debug)]
 struct Stream {
     seen: Seen,
+    /// A record of it could be read, so that its end marker may be expected.
+    heard: bool,
     ended: bool,
     windows: u64,
+    /// Windows that end here or earlier have been closed, some of them perhaps by an end marker.
+    closed_until_unix_ns: u64,
+    account: CameraAccount,
+}
+
+impl Stream {
+    fn new() -> Self {
+        Self {
+            seen: Seen::new(),
+            heard: false,
+            ended: false,
+            windows: 0,
+            closed_until_unix_ns: 0,
+            account: CameraAccount::default(),
+        }
+    }
 }
 
 /// See the module.
@@ -60,25 +83,28 @@ impl Engine {
         now_unix_ns: u64,
     ) -> Admission {
         self.passed(origin);
-        if header.captured_unix_ns > now_unix_ns.saturating_add(AHEAD_NS_MAX) {
-            return Admission::Dropped("future");
-        }
-        if self.streams.len() >= CAMERAS_MAX && !self.streams.contains_key(&header.camera) {
+        let Some(stream) = stream(&mut self.streams, &header.camera) else {
             return Admission::Dropped("too-many-cameras");
-        }
-        let new = || Stream { seen: Seen::new(), ended: false, windows: 0 };
-        let stream = self.streams.entry(header.camera.clone()).or_insert_with(new);
+        };
+        stream.heard = true;
         if !stream.seen.insert(header.sequence) {
+            stream.account.duplicates += 1;
             return Admission::Duplicate;
         }
         if header.last {
             return Admission::New;
         }
-        let late = self.windows.is_late(header.captured_unix_ns, self.watermarks.current());
+        if header.captured_unix_ns > now_unix_ns.saturating_add(AHEAD_NS_MAX) {
+            drop_one(&mut stream.account, "future");
+            return Admission::Dropped("future");
+        }
+        let closed = self.watermarks.current().max(Some(stream.closed_until_unix_ns));
+        let late = self.windows.is_late(header.captured_unix_ns, closed);
         self.watermarks.observe(origin.partition, header.captured_unix_ns, now_ns);
         if late {
+            drop_one(&mut stream.account, LATE);
             self.windows.note_late(&header.camera);
-            return Admission::Dropped("late");
+            return Admission::Dropped(LATE);
         }
         Admission::New
     }
@@ -91,7 +117,17 @@ impl Engine {
 
     /// Adds an admitted frame to its window.
     pub(super) fn add(&mut self, header: &Header, origin: Origin) {
+        if let Some(stream) = self.streams.get_mut(&header.camera) {
+            stream.account.frames_in += 1;
+        }
         self.windows.add(header, origin);
+    }
+
+    /// A frame of a camera is in no window, because its header or picture could not be read.
+    pub(super) fn refuse(&mut self, camera: &CameraId, reason: &'static str) {
+        if let Some(stream) = stream(&mut self.streams, camera) {
+            drop_one(&mut stream.account, reason);
+        }
     }
 
     /// Closes the windows that the watermark has passed at `now_ns`.
@@ -103,15 +139,27 @@ impl Engine {
         self.count(closed)
     }
 
-    /// A camera's stream has ended: closes its windows; also says how many windows it had in all.
-    pub(super) fn end(&mut self, camera: &CameraId) -> (Vec<Closed>, u64) {
+    /// A camera's stream has ended: closes its windows, and says what became of its frames.
+    pub(super) fn end(&mut self, camera: &CameraId) -> (Vec<Closed>, CameraEnd) {
         let closed = self.windows.close_camera(camera);
         let closed = self.count(closed);
-        let windows = self.streams.get_mut(camera).map_or(0, |stream| {
+        let mut end = CameraEnd {
+            camera: camera.clone(),
+            windows: 0,
+            frames_in: 0,
+            frames_out: 0,
+            duplicates: 0,
+            dropped: BTreeMap::new(),
+        };
+        if let Some(stream) = self.streams.get_mut(camera) {
             stream.ended = true;
-            stream.windows
-        });
-        (closed, windows)
+            end.windows = stream.windows;
+            end.frames_in = stream.account.frames_in;
+            end.frames_out = stream.account.frames_out;
+            end.duplicates = stream.account.duplicates;
+            end.dropped.clone_from(&stream.account.dropped);
+        }
+        (closed, end)
     }
 
     /// Closes everything, because the job has to end.
@@ -124,6 +172,8 @@ impl Engine {
         for Closed { window, .. } in &closed {
             if let Some(stream) = self.streams.get_mut(&window.camera) {
                 stream.windows += 1;
+                stream.account.frames_out += u64::from(window.frames);
+                stream.closed_until_unix_ns = stream.closed_until_unix_ns.max(window.end_unix_ns);
             }
         }
         closed
@@ -131,7 +181,7 @@ impl Engine {
 
     /// Cameras that have not sent their end marker.
     pub(super) fn open_cameras(&self) -> Vec<String> {
-        let open = self.streams.iter().filter(|(_, stream)| !stream.ended);
+        let open = self.streams.iter().filter(|(_, stream)| stream.heard && !stream.ended);
         open.map(|(camera, _)| camera.to_string()).collect()
     }
 
@@ -146,6 +196,20 @@ impl Engine {
         };
         self.next_offsets.iter().map(limit).collect()
     }
+}
+
+/// The stream of a camera, new where it is not known; `None` when there are too many.
+fn stream<'a>(streams: &'a mut HashMap<CameraId, Stream>, camera: &CameraId) -> Option<&'a mut Stream> {
+    if streams.len() >= CAMERAS_MAX && !streams.contains_key(camera) {
+        return None;
+    }
+    Some(streams.entry(camera.clone()).or_insert_with(Stream::new))
+}
+
+/// A frame came in and went no further.
+fn drop_one(account: &mut CameraAccount, reason: &'static str) {
+    account.frames_in += 1;
+    *account.dropped.entry(reason.to_owned()).or_default() += 1;
 }
 
 #[cfg(test)]

@@ -88,6 +88,50 @@ proptest! {
     }
 
     #[test]
+    fn a_camera_s_end_accounts_for_every_one_of_its_frames(
+        frames in frames(0..BOUND * 6),
+        fates in prop::collection::vec(0u8..10, 150),
+    ) {
+        let mut engine = engine();
+        let (mut expected, mut windows) = (BTreeMap::<CameraId, [u64; 3]>::new(), BTreeMap::<CameraId, u64>::new());
+        let mut closed = Vec::new();
+        let mut offset = 0;
+        for (header, fate) in in_order_of_arrival(frames).iter().zip(fates) {
+            let [entered, kept, again] = expected.entry(header.camera.clone()).or_default();
+            *entered += 1;
+            for _ in 0..=u8::from(fate == 0) {
+                let origin = Origin { partition: 0, offset };
+                offset += 1;
+                match engine.admit(header, origin, 0, TODAY) {
+                    Admission::New if fate == 1 => engine.refuse(&header.camera, "corrupt"),
+                    Admission::New => {
+                        *kept += 1;
+                        engine.add(header, origin);
+                    }
+                    Admission::Duplicate => *again += 1,
+                    Admission::Dropped(reason) => prop_assert_eq!(reason, "late"),
+                }
+            }
+            if fate == 2 {
+                engine.refuse(&header.camera, "bad-header");
+                *entered += 1;
+            }
+            closed.extend(engine.advance(0));
+        }
+        for (camera, [entered, kept, again]) in expected {
+            let (rest, end) = engine.end(&camera);
+            closed.extend(rest);
+            prop_assert_eq!((end.frames_in, end.frames_out, end.duplicates), (entered, kept, again));
+            prop_assert_eq!(end.frames_in, end.frames_out + end.dropped.values().sum::<u64>());
+            windows.insert(camera, end.windows);
+        }
+        for closed in &closed {
+            *windows.entry(closed.window.camera.clone()).or_default() -= 1;
+        }
+        prop_assert!(windows.values().all(|left| *left == 0), "{windows:?}");
+    }
+
+    #[test]
     fn nothing_is_committable_that_an_open_window_still_needs(frames in frames(0..BOUND * 2)) {
         let mut engine = engine();
         let mut at: Vec<(u64, i64)> = Vec::new();
@@ -124,12 +168,15 @@ fn an_end_marker_closes_the_camera_s_windows_and_no_others() {
     marker.last = true;
     let origin = Origin { partition: 0, offset: 3 };
     assert_eq!(engine.admit(&marker, origin, 0, TODAY), Admission::New);
-    let (closed, windows) = engine.end(&marker.camera);
-    assert_eq!(windows, 2);
+    let (closed, end) = engine.end(&marker.camera);
+    assert_eq!((end.windows, end.frames_in, end.frames_out), (2, 2, 2));
     assert_eq!(closed.iter().map(|c| c.window.last).collect::<Vec<_>>(), [false, true]);
     assert_eq!(engine.open_cameras(), ["c1"]);
     assert_eq!(engine.admit(&marker, origin, 0, TODAY), Admission::Duplicate);
     assert_eq!(engine.committable([].into_iter())[&0], 1, "camera 1 still needs its frame");
+    let origin = Origin { partition: 0, offset: 4 };
+    let behind = engine.admit(&frame(0, 3, 1_250), origin, 0, TODAY);
+    assert_eq!(behind, Admission::Dropped("late"), "its window has been written and must not come again");
 }
 
 #[test]

@@ -26,7 +26,7 @@ use rdkafka::consumer::CommitMode;
 use crate::clock;
 use crate::exit::{Failure, shortened};
 use crate::kafka;
-use crate::options::{Endpoint, span};
+use crate::options::{Brokers, span};
 use crate::presence::Presence;
 use crate::signals;
 use crate::tally::{Tally, UNDRAINED};
@@ -73,9 +73,9 @@ pub(crate) struct JobArgs {
     /// Name of this job: 1 to 64 characters of A-Z a-z 0-9 . _ -
     #[arg(long, default_value = "1")]
     id: String,
-    /// A Kafka broker
-    #[arg(long, value_name = "HOST:PORT")]
-    kafka: Endpoint,
+    /// Kafka brokers, one or more
+    #[arg(long, value_name = "HOST:PORT,...")]
+    kafka: Brokers,
     /// Number of workers
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
     parallelism: u16,

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use frame::{Header, Window};
+use frame::{CameraEnd, Header, Window};
 use rdkafka::ClientContext;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -81,10 +81,16 @@ impl Output {
         }
     }
 
-    /// Sends a camera's end record: no payload, and the header of an end marker.
-    pub(super) fn end(&self, header: &Header, number: u64, receipts: &Receipts) {
+    /// Sends a camera's end record: the header of an end marker, and the account of the camera.
+    pub(super) fn end(&self, header: &Header, end: &CameraEnd, number: u64, receipts: &Receipts) {
         let time_ms = header.captured_unix_ns / 1_000_000;
-        self.send(header.camera.as_str(), &[], Some(header), time_ms, number, receipts);
+        match end.to_json() {
+            Ok(json) => {
+                let key = header.camera.as_str();
+                self.send(key, json.as_bytes(), Some(header), time_ms, number, receipts);
+            }
+            Err(error) => self.refuse(error.to_string(), number, receipts),
+        }
     }
 
     fn send(

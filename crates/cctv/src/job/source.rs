@@ -10,7 +10,7 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 
 use crate::exit::Failure;
 use crate::kafka;
-use crate::options::Endpoint;
+use crate::options::Brokers;
 
 /// How long one question to the broker may take.
 const QUESTION: Duration = Duration::from_secs(5);
@@ -27,21 +27,21 @@ impl Source {
     /// Waits for `topic` and takes all its partitions: from the group's committed offsets, or, without them
     /// or with `from_start`, from the earliest record.
     pub(crate) fn open(
-        broker: &Endpoint,
+        brokers: &Brokers,
         name: &str,
         group: &str,
         topic: &str,
         from_start: bool,
         timeout: Duration,
     ) -> Result<Self, Failure> {
-        let consumer: BaseConsumer = kafka::consumer(broker, name, group)
+        let consumer: BaseConsumer = kafka::consumer(brokers, name, group)
             .create()
             .map_err(|error| Failure::failed(format!("cannot make a Kafka consumer: {error}")))?;
-        let partitions = kafka::await_topic(&consumer, broker, topic, timeout)?;
+        let partitions = kafka::await_topic(&consumer, brokers, topic, timeout)?.partitions;
         let mut source =
             Self { consumer, topic: topic.to_owned(), next: BTreeMap::new(), committed: BTreeMap::new() };
         let failed = |error: KafkaError| {
-            Failure::unreachable(format!("cannot take the partitions of {topic:?} at {broker}: {error}"))
+            Failure::unreachable(format!("cannot take the partitions of {topic:?} at {brokers}: {error}"))
         };
         if !from_start {
             source.committed = source.read_committed(partitions).map_err(failed)?;

@@ -20,6 +20,9 @@ use crate::tally::Tally;
 /// Latency from the record's arrival in the job to the count of its people.
 pub(super) const LATENCY: &str = "received-to-counted";
 
+/// Why a record is dropped whose header cannot be read.
+const BAD_HEADER: &str = "bad-header";
+
 /// How often a worker without records looks at its watermark and receipts.
 const PULSE: Duration = Duration::from_millis(50);
 
@@ -147,8 +150,11 @@ impl Worker {
             // The key is the camera's name, if anything is.
             let camera = message.key().and_then(|key| std::str::from_utf8(key).ok()).map(CameraId::new);
             let camera = camera.and_then(Result::ok);
+            if let Some(camera) = &camera {
+                self.engine.refuse(camera, BAD_HEADER);
+            }
             let name = camera.as_ref().map_or(meter::OTHERS, CameraId::as_str);
-            return self.refuse(name, payload.len(), "bad-header");
+            return self.note_refused(name, payload.len(), BAD_HEADER);
         };
         let camera = header.camera.clone();
         match self.engine.admit(&header, origin, self.now_ns(), clock::unix_ns()) {
@@ -159,31 +165,35 @@ impl Worker {
                     self.tally.latency_since(LATENCY, received_unix_ns);
                     self.engine.add(&header, origin);
                 }
-                Err(reason) => self.refuse(camera.as_str(), payload.len(), reason),
+                Err(reason) => {
+                    self.engine.refuse(&camera, reason);
+                    self.note_refused(camera.as_str(), payload.len(), reason);
+                }
             },
             Admission::Duplicate => self.tally.note(|recorder| recorder.duplicate(camera.as_str())),
-            // A marker that comes too early or for a camera too many is no frame.
+            // A marker for a camera too many is no frame.
             Admission::Dropped(_) if header.last => {}
-            Admission::Dropped(reason) => self.refuse(camera.as_str(), payload.len(), reason),
+            Admission::Dropped(reason) => self.note_refused(camera.as_str(), payload.len(), reason),
         }
     }
 
-    fn refuse(&self, camera: &str, bytes: usize, reason: &'static str) {
+    fn note_refused(&self, camera: &str, bytes: usize, reason: &'static str) {
         self.tally.note(|recorder| {
             recorder.frame_in(camera, bytes);
             recorder.dropped(camera, reason);
         });
     }
 
-    /// A camera has ended: its windows go out, then its end record, whose sequence is the number of windows.
+    /// A camera has ended: its windows go out, then its end record: the header of an end marker, whose sequence is
+    /// the number of windows, and the account of its frames.
     fn end(&mut self, marker: &Header) {
-        let (closed, windows) = self.engine.end(&marker.camera);
+        let (closed, end) = self.engine.end(&marker.camera);
         self.send(closed);
-        let mut header = Header::new(marker.camera.clone(), windows, marker.captured_unix_ns);
+        let mut header = Header::new(marker.camera.clone(), end.windows, marker.captured_unix_ns);
         header.last = true;
         let number =
             self.next_number(Outstanding { camera: marker.camera.clone(), frames: 0, bytes: 0, first: None });
-        self.output.end(&header, number, &self.receipts.0);
+        self.output.end(&header, &end, number, &self.receipts.0);
     }
 
     fn next_number(&mut self, outstanding: Outstanding) -> u64 {

@@ -12,10 +12,12 @@
 
 mod camera;
 mod end;
+mod hash;
 mod header;
 mod window;
 
 pub use camera::{CameraId, CameraIdError, TOPIC_FILTER, camera_of_topic, topic};
 pub use end::CameraEnd;
+pub use hash::stable_hash;
 pub use header::{Counted, Header, HeaderError};
 pub use window::{CountError, Window, WindowError};

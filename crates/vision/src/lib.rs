@@ -4,6 +4,8 @@
 //! neural detector. And a [`Gate`], which blanks the parts of a frame where nothing moves, so that the frame
 //! becomes small and who counts on it later needs no memory of the camera.
 //!
+//! A [`Judge`] is what a job counts its frames by, whichever engine runs it.
+//!
 //! Nothing here starts a thread, looks at a clock or opens a file. State per camera is bounded.
 
 mod background;
@@ -13,6 +15,7 @@ mod error;
 mod gate;
 mod gated;
 mod image;
+mod judge;
 mod mask;
 mod motion;
 mod nanodet;
@@ -20,6 +23,7 @@ mod nanodet;
 pub use count::{BoundingBox, Count, Counter};
 pub use error::{ImageError, VisionError};
 pub use gate::{Gate, GateOptions, Gated};
+pub use judge::{Judge, Scores};
 pub use motion::MotionCounter;
 pub use nanodet::NanoDet;
 

@@ -16,6 +16,9 @@ use crate::count::{BoundingBox, Count, Counter};
 use crate::error::{ImageError, VisionError};
 use crate::image::{self, Picture, Shrink, Wanted};
 
+/// Its name in options and headers.
+pub(crate) const NAME: &str = "nanodet";
+
 static WEIGHTS: &[u8] = include_bytes!("../models/nanodet-person.onnx");
 
 /// Largest input of the network, in pixels; a larger frame is scaled down to it.
@@ -116,7 +119,7 @@ impl NanoDet {
 
 impl Counter for NanoDet {
     fn name(&self) -> &'static str {
-        "nanodet"
+        NAME
     }
 
     fn count(&mut self, _: &CameraId, jpeg: &[u8], gated: bool) -> Result<Option<Count>, ImageError> {

@@ -13,12 +13,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use frame::{CameraId, Header};
+use frame::{CameraId, Header, stable_hash};
 use rumqttc::v5::AsyncClient;
 
 use crate::clock;
 use crate::exit::Failure;
-use crate::mqtt::{self, Backoff, stable_hash};
+use crate::mqtt::{self, Backoff};
 use crate::options::{Endpoint, rate, span};
 use crate::presence::Presence;
 use crate::signals;

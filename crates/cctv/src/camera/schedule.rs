@@ -1,6 +1,6 @@
 //! When a camera's frames are due. Pure.
 
-use crate::mqtt::stable_hash;
+use frame::stable_hash;
 
 /// The intended capture times of one camera: start + phase + k / fps.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use frame::Header;
+use frame::{Header, stable_hash};
 use rdkafka::ClientContext;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -14,7 +14,6 @@ use super::flow::{End, Flow, Passage};
 use crate::clock;
 use crate::exit::Failure;
 use crate::kafka;
-use crate::mqtt::stable_hash;
 
 /// How long a frame may wait for room in the producer's queue. Longer than the producer keeps a record that
 /// it cannot deliver, so room must come before.

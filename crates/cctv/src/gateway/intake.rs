@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
 
-use frame::{CameraId, Header};
+use frame::{CameraId, Header, stable_hash};
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Packet, Publish, SubscribeReasonCode};
@@ -20,7 +20,7 @@ use super::flow::{Entry, Flow, Passage};
 use super::worker::Item;
 use crate::clock;
 use crate::exit::Failure;
-use crate::mqtt::{self, Backoff, stable_hash};
+use crate::mqtt::{self, Backoff};
 
 /// What the outside sees of the intake's state.
 #[derive(Debug, Default)]

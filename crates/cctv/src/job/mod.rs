@@ -4,7 +4,6 @@
 //! takes the partitions p with p mod N = its number.
 
 mod engine;
-mod judge;
 mod output;
 pub(crate) mod source;
 mod spec;
@@ -22,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::Message;
 use rdkafka::consumer::CommitMode;
+use vision::{Judge, Scores};
 
 use crate::clock;
 use crate::exit::{Failure, shortened};
@@ -31,7 +31,6 @@ use crate::presence::Presence;
 use crate::signals;
 use crate::tally::{Tally, UNDRAINED};
 use engine::Engine;
-use judge::{Judge, Scores};
 use output::Output;
 use source::Source;
 use spec::JobSpec;
@@ -114,7 +113,9 @@ pub(crate) fn run(args: &JobArgs) -> Result<(), Failure> {
     let (status, open) = crew.dismiss(&output);
     let committed = source.commit(&status.committable, CommitMode::Sync);
     tally.note(|recorder| {
-        status.scores.note(recorder);
+        for (key, figure) in status.scores.figures() {
+            recorder.fact(&key, figure);
+        }
         recorder.fact("windows", status.windows);
         recorder.fact("parallelism", args.parallelism);
         recorder.fact("offsets_committed", committed.is_ok());
@@ -200,7 +201,8 @@ impl Crew {
             let ns = |ms: u64| ms * 1_000_000;
             let marks = Watermarks::new(ns(spec.watermark_bound_ms), ns(spec.idle_ms), partitions, 0);
             let engine = Engine::new(marks, ns(spec.window_ms));
-            let judge = Judge::new(spec.counter, spec.detect_every)?;
+            let judge = Judge::new(&spec.counter.to_string(), spec.detect_every)
+                .map_err(|error| Failure::failed(error.to_string()))?;
             let board = Board::default();
             let worker =
                 Worker::new(engine, judge, Arc::clone(output), tally.clone(), Arc::clone(&board), epoch);

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use frame::{CameraId, Header};
 use rdkafka::Message;
 use rdkafka::message::OwnedMessage;
+use vision::{Judge, Scores};
 
 use super::engine::{Admission, Engine};
-use super::judge::{Judge, Scores};
 use super::output::{Output, Receipt, Receipts};
 use super::window::{Closed, Origin};
 use crate::clock;

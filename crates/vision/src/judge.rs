@@ -1,18 +1,18 @@
-//! Counting, and how far the counts are from the truth.
+//! Counting the frames of a job, and how far the counts are from the truth.
 
 use std::collections::{BTreeMap, HashMap};
 
-use frame::{CameraId, CountError, Counted, Header};
-use meter::Recorder;
-use serde_json::Value;
-use vision::Counter;
+use frame::{CameraId, CountError, Counted, Header, stable_hash};
 
-use crate::counters::{CounterName, counter};
-use crate::exit::Failure;
-use crate::mqtt::stable_hash;
+use crate::count::Counter;
+use crate::error::VisionError;
+use crate::{counter, nanodet};
 
-/// The counters of one worker.
-pub(super) struct Judge {
+/// Most cameras whose turn at the checking counter is remembered; those beyond are never checked.
+const CAMERAS_MAX: usize = 10_000;
+
+/// The counters of a job, or of one worker of it. Every engine that runs the job counts by this.
+pub struct Judge {
     counter: Box<dyn Counter>,
     /// Made when it is first needed: its model is large.
     check: Option<Box<dyn Counter>>,
@@ -23,21 +23,24 @@ pub(super) struct Judge {
 }
 
 /// Distances from the truth, and from the checking counter.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Scores {
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scores {
     truth: BTreeMap<String, CountError>,
     check_frames: u64,
     check_difference: u64,
 }
 
 impl Judge {
-    /// The counters that a job asks for.
-    pub(super) fn new(name: CounterName, check_every: u64) -> Result<Self, Failure> {
-        let check_every = if name == CounterName::Nanodet { 0 } else { check_every };
+    /// The counters that a job asks for: `name` is one of [`crate::COUNTERS`], and one frame in `check_every` of each
+    /// camera is counted by `nanodet` too (0: none).
+    ///
+    /// # Errors
+    /// When there is no counter of this name, or its model cannot be loaded.
+    pub fn new(name: &str, check_every: u64) -> Result<Self, VisionError> {
         Ok(Self {
             counter: counter(name)?,
             check: None,
-            check_every,
+            check_every: if name == nanodet::NAME { 0 } else { check_every },
             frames: HashMap::new(),
             scores: Scores::default(),
         })
@@ -48,7 +51,7 @@ impl Judge {
     ///
     /// # Errors
     /// The reason for which the frame has to be dropped.
-    pub(super) fn count(&mut self, header: &mut Header, jpeg: &[u8]) -> Result<(), &'static str> {
+    pub fn count(&mut self, header: &mut Header, jpeg: &[u8]) -> Result<(), &'static str> {
         if header.people.is_none() && !jpeg.is_empty() {
             let count = self.counter.count(&header.camera, jpeg, header.gated).map_err(|_| "corrupt")?;
             let name = self.counter.name().to_owned();
@@ -69,6 +72,9 @@ impl Judge {
         if self.check_every == 0 {
             return false;
         }
+        if self.frames.len() >= CAMERAS_MAX && !self.frames.contains_key(&header.camera) {
+            return false;
+        }
         let turn = stable_hash(header.camera.as_str()) % self.check_every;
         let waited = self.frames.entry(header.camera.clone()).or_insert(turn);
         *waited += 1;
@@ -82,7 +88,7 @@ impl Judge {
     fn check(&mut self, header: &Header, jpeg: &[u8]) {
         let Some(counted) = &header.people else { return };
         if self.check.is_none() {
-            match counter(CounterName::Nanodet) {
+            match counter(nanodet::NAME) {
                 Ok(made) => self.check = Some(made),
                 Err(_) => return self.check_every = 0,
             }
@@ -99,14 +105,14 @@ impl Judge {
     }
 
     /// What is known so far.
-    pub(super) fn scores(&self) -> &Scores {
+    pub fn scores(&self) -> &Scores {
         &self.scores
     }
 }
 
 impl Scores {
     /// Adds those of another worker.
-    pub(super) fn merge(&mut self, other: &Self) {
+    pub fn merge(&mut self, other: &Self) {
         for (name, error) in &other.truth {
             let sum = self.truth.entry(name.clone()).or_default();
             sum.frames = sum.frames.saturating_add(error.frames);
@@ -117,17 +123,20 @@ impl Scores {
         self.check_difference += other.check_difference;
     }
 
-    /// Writes them as facts, one key per figure and counter: `truth_frames.motion`, `abs_error_sum.motion`,
-    /// ...
-    pub(super) fn note(&self, recorder: &mut Recorder) {
+    /// One key and figure each: `truth_frames.motion`, `abs_error_sum.motion`, `error_sum.motion`, ..., and, where
+    /// frames were checked, `check_frames` and `check_abs_difference_sum`. Sums are in people.
+    pub fn figures(&self) -> Vec<(String, i64)> {
+        let signed = |sum: u64| i64::try_from(sum).unwrap_or(i64::MAX);
+        let mut figures = Vec::new();
         for (name, error) in &self.truth {
-            recorder.fact(&format!("truth_frames.{name}"), error.frames);
-            recorder.fact(&format!("abs_error_sum.{name}"), error.absolute_sum);
-            recorder.fact(&format!("error_sum.{name}"), error.signed_sum);
+            figures.push((format!("truth_frames.{name}"), error.frames.into()));
+            figures.push((format!("abs_error_sum.{name}"), signed(error.absolute_sum)));
+            figures.push((format!("error_sum.{name}"), error.signed_sum));
         }
         if self.check_frames > 0 {
-            recorder.fact("check_frames", Value::from(self.check_frames));
-            recorder.fact("check_abs_difference_sum", Value::from(self.check_difference));
+            figures.push(("check_frames".to_owned(), signed(self.check_frames)));
+            figures.push(("check_abs_difference_sum".to_owned(), signed(self.check_difference)));
         }
+        figures
     }
 }

@@ -3,6 +3,7 @@
 use crate::cli::ScenarioArgs;
 use crate::exit::Exit;
 use crate::load::{LoadError, Loaded, load};
+use crate::software::{self, Places};
 use fogline_scenario::{Diagnostic, Severity};
 use link::Congestion;
 
@@ -12,6 +13,11 @@ pub(crate) fn run(args: &ScenarioArgs) -> Exit {
         Err(exit) => exit,
         Ok(loaded) => {
             let plan = &loaded.plan;
+            // A scenario is not wrong because this machine lacks what another one may have.
+            let lacking = software::find(plan, &Places::of_environment()).err();
+            if let Some(missing) = &lacking {
+                eprintln!("warning: {missing}");
+            }
             println!(
                 "{}: {} hosts, {} services, {} workflow entries, {} shaped pairs, {} scheduled changes; {}",
                 plan.scenario,
@@ -20,7 +26,7 @@ pub(crate) fn run(args: &ScenarioArgs) -> Exit {
                 plan.entries.len(),
                 plan.links.len(),
                 plan.changes.len(),
-                match loaded.warnings.len() {
+                match loaded.warnings.len() + usize::from(lacking.is_some()) {
                     0 => "nothing wrong found".to_owned(),
                     1 => "1 warning".to_owned(),
                     many => format!("{many} warnings"),

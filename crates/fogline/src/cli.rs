@@ -2,6 +2,7 @@
 
 use crate::bench::NetworkBenchArgs;
 use crate::exit::Exit;
+use crate::fetch::FetchArgs;
 use crate::network::NetworkArgs;
 use crate::traffic::Traffic;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -25,6 +26,7 @@ const EXAMPLES: &str = "\
 Examples (S is a scenario folder, for example scenarios/smart-surveillance):
   fogline check S                    every problem, with file, line and column
   fogline deploy S --duration 300
+  fogline fetch all                  Apache Kafka and Flink, for `--engine apache`
   fogline network show S             the network of that run, while it lasts
   fogline network cut --src fog --dst cloud S
   fogline report S/20260102-030405   the report of a run again";
@@ -38,6 +40,8 @@ pub(crate) enum Command {
     Check(ScenarioArgs),
     /// Print hosts, services, bindings, links and every command that would run.
     Plan(PlanArgs),
+    /// Bring the software of other engines to this machine: Apache Kafka, ZooKeeper, Flink.
+    Fetch(FetchArgs),
     /// End a running experiment of the scenario and release everything it holds.
     Destroy(DestroyArgs),
     /// Look at the network of a running experiment, and change it: set, cut, heal.

@@ -6,6 +6,7 @@ use crate::exit::Exit;
 use crate::interrupt;
 use crate::load::Loaded;
 use crate::run::Run;
+use crate::software::{self, Places, Software};
 use crate::verdict;
 use fogline_workflow::Cancel;
 
@@ -16,6 +17,13 @@ pub(crate) fn run(args: &DeployArgs) -> Exit {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
+    let software = match software::find(&loaded.plan, &Places::of_environment()) {
+        Ok(software) => software,
+        Err(missing) => {
+            eprintln!("error: {missing}");
+            return Exit::Testbed;
+        }
+    };
     let cancel = match interrupt::listen() {
         Ok(cancel) => cancel,
         Err(error) => {
@@ -25,7 +33,7 @@ pub(crate) fn run(args: &DeployArgs) -> Exit {
     };
     let mut decisive = Exit::Success;
     for repeat in 1..=args.repeat + 1 {
-        let exit = one_run(args, &loaded, repeat, &cancel);
+        let exit = one_run(args, &loaded, &software, repeat, &cancel);
         if decisive == Exit::Success {
             decisive = exit;
         }
@@ -37,8 +45,8 @@ pub(crate) fn run(args: &DeployArgs) -> Exit {
 }
 
 /// One run, from an empty folder to its report.
-fn one_run(args: &DeployArgs, loaded: &Loaded, repeat: u32, cancel: &Cancel) -> Exit {
-    let run = match Run::begin(args, loaded, repeat, cancel) {
+fn one_run(args: &DeployArgs, loaded: &Loaded, software: &Software, repeat: u32, cancel: &Cancel) -> Exit {
+    let run = match Run::begin(args, loaded, software, repeat, cancel) {
         Ok(run) => run,
         Err(error) => {
             eprintln!("error: {error}");

@@ -11,9 +11,9 @@ pub(crate) enum Exit {
     Internal,
     /// The command line, or the scenario, is wrong; nothing was started.
     Refused,
-    /// This machine lacks a right or a device; the message names it.
+    /// This machine lacks a right, a device or software; the message names it.
     Testbed,
-    /// A service or a task failed.
+    /// A service, a task or a fetch failed.
     Task,
     /// The run went through, but its results must not be used: the network was not the one asked for, results are
     /// missing, or the frames do not add up.
@@ -42,8 +42,8 @@ Exit codes:
   0    done, and the results can be trusted
   1    internal error: a bug, a full disk, a lost agent
   2    wrong command line or scenario; nothing was started
-  3    this machine lacks a right or a device (the message names it)
-  4    a service or a task failed
+  3    this machine lacks a right, a device or software (the message names it)
+  4    a service, a task or a fetch failed
   5    invalid: the run went through, but its results must not be used (network off, late or
        dropping, results missing, frames unexplained)
   130  interrupted; everything was released";

@@ -8,6 +8,7 @@ mod cli;
 mod deploy;
 mod destroy;
 mod exit;
+mod fetch;
 mod interrupt;
 mod load;
 mod measure;
@@ -17,6 +18,7 @@ mod progress;
 mod report;
 mod run;
 mod schema;
+mod software;
 mod sys;
 mod table;
 mod timeline;
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         Command::Deploy(args) => deploy::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Fetch(args) => fetch::run(&args),
         Command::Destroy(args) => destroy::run(&args),
         Command::Network(args) => network::run(args),
         Command::Report(args) => report::run(&args),

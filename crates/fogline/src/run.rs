@@ -5,6 +5,7 @@ use crate::load::{Loaded, absolute};
 use crate::measure::measure;
 use crate::network::{ControlSocket, Live};
 use crate::progress::Progress;
+use crate::software::{self, Software};
 use fogline_agent::AgentError;
 use fogline_journal::{
     Clock, Event, HostUp, Journal, JournalError, LateBound, Machine, Manifest, NetworkPlan, NetworkVerdict,
@@ -49,6 +50,7 @@ pub(crate) struct Run<'a> {
     args: &'a DeployArgs,
     plan: &'a Plan,
     context: Context,
+    software: &'a Software,
     cancel: Cancel,
     progress: Arc<Progress>,
     /// The run folder.
@@ -68,6 +70,7 @@ impl<'a> Run<'a> {
     pub(crate) fn begin(
         args: &'a DeployArgs,
         loaded: &'a Loaded,
+        software: &'a Software,
         repeat: u32,
         cancel: &Cancel,
     ) -> Result<Self, JournalError> {
@@ -80,7 +83,8 @@ impl<'a> Run<'a> {
         let mut context = loaded.context.clone();
         context.output_dir = folder.root().to_owned();
         context.current_repeat = repeat;
-        let manifest = manifest(args, loaded, repeat, &clock)?;
+        let mut manifest = manifest(args, loaded, repeat, &clock)?;
+        manifest.versions.extend(software.versions.clone());
         manifest.write(&folder)?;
         let plan = &loaded.plan;
         NetworkPlan::of(plan).write(&folder)?;
@@ -96,6 +100,7 @@ impl<'a> Run<'a> {
             args,
             plan,
             context,
+            software,
             cancel: cancel.clone(),
             progress,
             folder,
@@ -127,6 +132,7 @@ impl<'a> Run<'a> {
             seed: self.args.seed,
             congestion: self.args.congestion.clone(),
             program_directories: program_directories(),
+            software: self.software.folders.clone(),
             data_limit: self.args.disk,
             workers: usize::from(self.args.workers),
             path: self.args.data_path.map(netem::DataPath::from),
@@ -313,6 +319,7 @@ fn manifest(
         workers: usize::from(args.workers),
         clock: "one machine, one clock: CLOCK_REALTIME stamps frames, records and arrivals".to_owned(),
         machine: Machine::read(),
+        facts: [("engines".to_owned(), software::engines(&loaded.plan))].into(),
         started: clock.rfc3339(),
         started_unix_ns: clock.unix_ns(),
         ..Manifest::default()

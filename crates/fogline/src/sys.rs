@@ -1,10 +1,12 @@
-//! What the standard library cannot ask of sockets. The only place of this crate with `unsafe`.
+//! What the standard library cannot ask of sockets and processes. The only place of this crate with `unsafe`.
 #![allow(unsafe_code, reason = "system calls that the standard library does not wrap; nothing else is here")]
 
 use std::io;
 use std::mem::{MaybeUninit, size_of};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::fd::{AsRawFd as _, FromRawFd as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command};
 
 /// Room for the control messages of one datagram: one stamp and its header.
 const CONTROL_BYTES: usize = 64;
@@ -91,4 +93,22 @@ fn stamp_of(header: &libc::msghdr) -> Option<i64> {
         }
     }
     None
+}
+
+/// The process that `command` becomes is killed when the thread that starts it ends, so also when this process is
+/// killed.
+pub(crate) fn die_with_parent(command: &mut Command) {
+    let ask = || {
+        // SAFETY: plain integers; the call is made between fork and exec, where system calls are allowed.
+        checked(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }.into()).map(drop)
+    };
+    // SAFETY: `ask` allocates nothing, takes no lock and makes one system call.
+    unsafe { command.pre_exec(ask) };
+}
+
+/// Sends a signal to a child that leads a process group of its own, and to all others in the group.
+pub(crate) fn signal_group(leader: &Child, signal: i32) -> io::Result<()> {
+    let group = i32::try_from(leader.id()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: plain integers. The child has not been waited for, so its number is still its own.
+    checked(unsafe { libc::kill(-group, signal) }.into()).map(drop)
 }

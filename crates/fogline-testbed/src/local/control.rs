@@ -108,11 +108,19 @@ pub(crate) struct Order {
     /// The namespace's own when absent.
     pub(crate) congestion: Option<String>,
     pub(crate) program_directories: Vec<PathBuf>,
+    pub(crate) software: Vec<SoftwareOrder>,
     pub(crate) data_bytes: u64,
     pub(crate) tun: PathBuf,
     /// By TAPs when absent, and by packet sockets where these cannot be had.
     pub(crate) path: Option<DataPath>,
     pub(crate) workers: usize,
+}
+
+/// One package of software that hosts share.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SoftwareOrder {
+    pub(crate) name: String,
+    pub(crate) folder: PathBuf,
 }
 
 /// One host to bring up.
@@ -125,6 +133,8 @@ pub(crate) struct HostOrder {
     pub(crate) congestion_to: Vec<(IpAddr, String)>,
     /// Most that one TCP connection may have under way.
     pub(crate) send_buffer_bytes: u64,
+    /// Packages that are mounted on it, as indices into [`Order::software`].
+    pub(crate) software: Vec<usize>,
 }
 
 /// One link to bring up.

@@ -1,5 +1,6 @@
 //! The life of one host, from its first process's first step.
 
+use super::control::HostOrder;
 use super::mounts::Store;
 use super::rights::{Right, Trouble};
 use super::view::View;
@@ -68,7 +69,7 @@ impl Speaker {
 /// What a host starts with.
 pub(crate) struct Host<'a> {
     pub(crate) index: usize,
-    pub(crate) name: &'a str,
+    pub(crate) spec: &'a HostOrder,
     pub(crate) programs: usize,
     pub(crate) store: &'a Store,
     pub(crate) view: &'a View,
@@ -78,7 +79,7 @@ impl Host<'_> {
     /// Becomes the host, says that it has (or why not), and serves the runner until that hangs up.
     pub(crate) fn live(&self, agent: UnixStream, mut speaker: Speaker) -> i32 {
         let assembled = self.assemble(&agent, &mut speaker);
-        let word = match assembled.map_err(|trouble| trouble.on(self.name)) {
+        let word = match assembled.map_err(|trouble| trouble.on(&self.spec.name)) {
             Ok(()) => Word::Assembled,
             Err(trouble) => Word::Failed(trouble),
         };
@@ -98,13 +99,13 @@ impl Host<'_> {
         sys::close_all_but(&keep).map_err(Trouble::failed("closing inherited descriptors"))?;
         // A session of its own puts the host's tasks into a scheduling group of their own.
         sys::begin_session()
-            .and_then(|()| sys::set_name(&format!("host:{}", self.name)))
+            .and_then(|()| sys::set_name(&format!("host:{}", self.spec.name)))
             .map_err(Trouble::failed("beginning a session"))?;
         sys::unshare(libc::CLONE_NEWNET | libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC)
             .map_err(Trouble::step(Right::Namespaces, "unshare(NEWNET|NEWNS|NEWUTS|NEWIPC)"))?;
         speaker.say(Word::Separated).map_err(Trouble::failed("telling the lab"))?;
-        sys::set_hostname(self.name).map_err(Trouble::failed("setting the hostname"))?;
-        self.store.enter_root(self.index, self.view, self.name)?;
+        sys::set_hostname(&self.spec.name).map_err(Trouble::failed("setting the hostname"))?;
+        self.store.enter_root(self.index, self.view, self.spec)?;
         for capability in FORBIDDEN {
             sys::forbid_capability(capability).map_err(Trouble::failed("giving up capabilities"))?;
         }
@@ -126,8 +127,8 @@ impl Host<'_> {
             ("USER", "root".to_owned()),
             ("LOGNAME", "root".to_owned()),
             ("SHELL", "/bin/sh".to_owned()),
-            ("HOSTNAME", self.name.to_owned()),
-            ("FOGLINE_HOST", self.name.to_owned()),
+            ("HOSTNAME", self.spec.name.clone()),
+            ("FOGLINE_HOST", self.spec.name.clone()),
         ];
         variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
         variables

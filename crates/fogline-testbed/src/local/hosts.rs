@@ -50,7 +50,7 @@ impl Hosts {
         let mut pids = Vec::with_capacity(order.hosts.len());
         for (index, spec) in order.hosts.iter().enumerate() {
             let programs = order.program_directories.len();
-            let host = Host { index, name: &spec.name, programs, store, view };
+            let host = Host { index, spec, programs, store, view };
             let (pid, agent) =
                 fork(&host, &own_processes, &speaker).map_err(|trouble| trouble.on(&spec.name))?;
             pids.push(pid);

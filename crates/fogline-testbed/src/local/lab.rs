@@ -6,6 +6,7 @@ use super::hosts::{HandOver, Hosts};
 use super::mounts::Store;
 use super::network;
 use super::rights::{Right, Rights, Trouble};
+use super::shared::Sources;
 use super::view::View;
 use super::wires::Wires;
 use crate::sys::{self, Pid};
@@ -197,12 +198,14 @@ fn smallest(tun: PathBuf, path: Option<DataPath>) -> Order {
             address6: Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0x0a00, 1),
             congestion_to: Vec::new(),
             send_buffer_bytes: 0,
+            software: Vec::new(),
         }],
         prefix: 16,
         links: Vec::new(),
         seed: 0,
         congestion: None,
         program_directories: Vec::new(),
+        software: Vec::new(),
         data_bytes: 64 << 20,
         tun,
         path,
@@ -222,12 +225,12 @@ impl Lab {
     /// The store first; then, while this process is alone and holds few descriptors, the hosts, each a fork; then
     /// threads that make the devices in the hosts' networks while the hosts assemble themselves.
     fn bring_up(order: &Order, user_namespace: bool, hand_over: &mut HandOver<'_>) -> Result<Self, Trouble> {
-        let programs = Store::open_programs(&order.program_directories)?;
+        let sources = Sources::open(order)?;
         let (way, mut notes) = Way::find(order);
         let view =
             View::of_machine(user_namespace).map_err(Trouble::failed("reading /proc/self/mountinfo"))?;
-        let store = Store::mount(order.data_bytes, &programs, user_namespace)?;
-        drop(programs);
+        let store = Store::mount(order.data_bytes, &sources, user_namespace)?;
+        drop(sources);
         store.own(&view)?;
         store.share(&network::hosts_file(&order.hosts)).map_err(Trouble::failed("writing shared files"))?;
         let started = Hosts::start(order, &store, &view, hand_over)?;

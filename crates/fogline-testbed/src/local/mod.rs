@@ -10,19 +10,21 @@ pub(crate) mod lab;
 mod mounts;
 mod network;
 pub(crate) mod rights;
+mod shared;
 mod view;
 mod wires;
 
 use crate::sys;
-use control::{Control, ControlError, FromLab, HostOrder, LinkOrder, Order, ToLab};
+use control::{Control, ControlError, FromLab, HostOrder, LinkOrder, Order, SoftwareOrder, ToLab};
 use fogline_agent::Client;
 use fogline_plan::Plan;
 use keeper::Keeper;
 use link::{Change, Patch, Profile};
 use netem::DataPath;
 use rights::MissingRight;
+use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use units::Size;
@@ -46,6 +48,9 @@ pub struct LocalOptions {
     pub congestion: String,
     /// Directories of programs, mounted read-only on every host as `/opt/fogline/bin-0`, `-1`, ... and first on its `PATH`.
     pub program_directories: Vec<PathBuf>,
+    /// Folders of software by package name, mounted read-only as `/opt/fogline/software/<name>` on the hosts that ask for
+    /// it ([`Host::software`](fogline_plan::Host::software)) and on no other. A package that is not here is not mounted.
+    pub software: BTreeMap<String, PathBuf>,
     /// How much all hosts together may write; it is held in memory.
     pub data_limit: Size,
     /// The program that becomes the lab, and its arguments; it has to call [`lab_main`](crate::lab_main).
@@ -67,6 +72,7 @@ impl Default for LocalOptions {
             seed: 1,
             congestion: "cubic".to_owned(),
             program_directories: Vec::new(),
+            software: BTreeMap::new(),
             data_limit: Size::from_bytes(4 << 30),
             lab_command: default_lab_command(),
             tun: std::env::var_os("FOGLINE_TUN").map_or_else(|| "/dev/net/tun".into(), PathBuf::from),
@@ -308,19 +314,11 @@ fn order(plan: &Plan, options: &LocalOptions) -> Result<Order, TestbedError> {
     for (host, buffer) in hosts.iter_mut().zip(buffers::send_buffers(plan)) {
         host.send_buffer_bytes = buffer;
     }
-    let mut program_directories = Vec::new();
-    for directory in &options.program_directories {
-        let real = directory
-            .canonicalize()
-            .map_err(TestbedError::io(format!("program directory {}", directory.display())))?;
-        if !real.is_dir() {
-            return Err(TestbedError::Options(format!(
-                "program directory {}: not a directory; give the folder that holds the programs",
-                directory.display()
-            )));
-        }
-        program_directories.push(real);
-    }
+    let program_directories = options.program_directories.iter();
+    let program_directories = program_directories
+        .map(|directory| real_directory("program directory", directory))
+        .collect::<Result<_, _>>()?;
+    let software = software(plan, &options.software, &mut hosts)?;
     if options.data_limit.bytes() < 1 << 20 {
         return Err(TestbedError::Options(format!(
             "data limit {}: hosts need at least 1mib to hold their own files",
@@ -334,9 +332,46 @@ fn order(plan: &Plan, options: &LocalOptions) -> Result<Order, TestbedError> {
         seed: options.seed,
         congestion: Some(options.congestion.clone()),
         program_directories,
+        software,
         data_bytes: options.data_limit.bytes(),
         tun: options.tun.clone(),
         path: options.path,
         workers: options.workers.max(1),
     })
+}
+
+/// The packages that hosts ask for, each told to those hosts.
+fn software(
+    plan: &Plan,
+    folders: &BTreeMap<String, PathBuf>,
+    hosts: &mut [HostOrder],
+) -> Result<Vec<SoftwareOrder>, TestbedError> {
+    let mut asked = Vec::new();
+    for (name, folder) in folders {
+        let parts: Vec<Component<'_>> = Path::new(name).components().collect();
+        if !matches!(parts[..], [Component::Normal(only)] if only == name.as_str()) {
+            return Err(TestbedError::Options(format!("software `{name}`: not the name of a folder")));
+        }
+        let asking: Vec<usize> =
+            (0..plan.hosts.len()).filter(|host| plan.hosts[*host].software.contains(name)).collect();
+        if asking.is_empty() {
+            continue;
+        }
+        asking.into_iter().for_each(|host| hosts[host].software.push(asked.len()));
+        let folder = real_directory(&format!("software `{name}`:"), folder)?;
+        asked.push(SoftwareOrder { name: name.clone(), folder });
+    }
+    Ok(asked)
+}
+
+/// The directory itself, whatever links lead to it.
+fn real_directory(what: &str, path: &Path) -> Result<PathBuf, TestbedError> {
+    let what = format!("{what} {}", path.display());
+    let real = path.canonicalize().map_err(TestbedError::io(&what))?;
+    if !real.is_dir() {
+        return Err(TestbedError::Options(format!(
+            "{what}: not a directory; give the folder that holds the files"
+        )));
+    }
+    Ok(real)
 }

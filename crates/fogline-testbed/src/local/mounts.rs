@@ -1,16 +1,17 @@
 //! The files of lab and hosts: one private file system in memory, and each host's root assembled on it.
 
+use super::control::HostOrder;
 use super::rights::{Right, Trouble};
+use super::shared::{Shared, Sources};
 use super::view::{Part, Sight, View};
 use crate::sys;
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// Where the lab mounts its store: a directory that every machine has and that every host has for itself.
-const STORE: &str = "/tmp";
+pub(super) const STORE: &str = "/tmp";
 
 /// Directories that the layer of a lab without root holds; see [`Store::own`].
 const OWNED_MAX: usize = 8192;
@@ -26,40 +27,16 @@ const KERNEL_MOUNT: libc::c_ulong = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_
 pub(crate) struct Store {
     /// Whether the lab lives in a user namespace.
     user_namespace: bool,
-    programs: usize,
+    shared: Shared,
 }
 
 impl Store {
-    /// Opens program directories by descriptor, since the store may cover their paths.
-    pub(crate) fn open_programs(directories: &[PathBuf]) -> Result<Vec<OwnedFd>, Trouble> {
-        directories
-            .iter()
-            .map(|directory| {
-                OpenOptions::new()
-                    .read(true)
-                    .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
-                    .open(directory)
-                    .map(OwnedFd::from)
-                    .map_err(Trouble::failed(format!("program directory {}", directory.display())))
-            })
-            .collect()
-    }
-
-    /// Mounts the store, of `bytes` bytes at most, with the program directories in it.
-    pub(crate) fn mount(bytes: u64, programs: &[OwnedFd], user_namespace: bool) -> Result<Self, Trouble> {
+    /// Mounts the store, of `bytes` bytes at most, with what hosts share in it.
+    pub(crate) fn mount(bytes: u64, sources: &Sources, user_namespace: bool) -> Result<Self, Trouble> {
         let options = format!("size={bytes},mode=755");
         sys::mount("fogline", STORE, "tmpfs", libc::MS_NODEV, &options)
             .map_err(Trouble::step(Right::Mount, format!("mounting a tmpfs with {options}")))?;
-        for (index, program) in programs.iter().enumerate() {
-            let target = program_directory(index);
-            let bound = fs::create_dir_all(&target).and_then(|()| {
-                let source = format!("/proc/self/fd/{}", program.as_raw_fd());
-                sys::mount(source, &target, "", libc::MS_BIND | libc::MS_REC, "")?;
-                sys::make_read_only(&target)
-            });
-            bound.map_err(Trouble::step(Right::Mount, format!("binding program directory {index}")))?;
-        }
-        Ok(Self { user_namespace, programs: programs.len() })
+        Ok(Self { user_namespace, shared: Shared::mount(sources)? })
     }
 
     /// Makes the layer between the machine's directories and a host's own, for a lab without root: the same
@@ -78,7 +55,7 @@ impl Store {
     }
 
     /// Assembles the root of host `index` in the calling process's mount namespace and moves into it.
-    pub(crate) fn enter_root(&self, index: usize, view: &View, name: &str) -> Result<(), Trouble> {
+    pub(crate) fn enter_root(&self, index: usize, view: &View, spec: &HostOrder) -> Result<(), Trouble> {
         let base = Path::new(STORE).join("hosts").join(index.to_string());
         let root = base.join("root");
         let made = fs::create_dir_all(&root).and_then(|()| sys::mount(&root, &root, "", libc::MS_BIND, ""));
@@ -87,14 +64,9 @@ impl Store {
             self.show(part, &root, &base.join(number.to_string()))?;
         }
         make_own_directories(&root).map_err(Trouble::failed("making directories in the root"))?;
-        self.write_own_files(&root, view, name).map_err(Trouble::failed("writing the host's own files"))?;
-        for index in 0..self.programs {
-            let target = root.join(format!("opt/fogline/bin-{index}"));
-            let bound = fs::create_dir_all(&target).and_then(|()| {
-                sys::mount(program_directory(index), &target, "", libc::MS_BIND | libc::MS_REC, "")
-            });
-            bound.map_err(Trouble::step(Right::Mount, format!("binding program directory {index}")))?;
-        }
+        self.write_own_files(&root, view, &spec.name)
+            .map_err(Trouble::failed("writing the host's own files"))?;
+        self.shared.show(&root, &spec.software)?;
         make_devices(&root)?;
         self.mount_kernel_files(&root)?;
         std::env::set_current_dir(&root)
@@ -195,10 +167,6 @@ fn protect_kernel_settings(proc: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn program_directory(index: usize) -> PathBuf {
-    Path::new(STORE).join("programs").join(index.to_string())
 }
 
 /// Files that all hosts find in `/etc`.

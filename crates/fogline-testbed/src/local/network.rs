@@ -63,6 +63,7 @@ pub(crate) fn host(host: &fogline_plan::Host) -> HostOrder {
         address6: host.address6(),
         congestion_to: Vec::new(),
         send_buffer_bytes: 0,
+        software: Vec::new(),
     }
 }
 
@@ -121,7 +122,14 @@ mod tests {
     fn host(name: &str, address: &str) -> HostOrder {
         let address: Ipv4Addr = address.parse().unwrap();
         let (name, address6) = (name.to_owned(), address.to_ipv6_mapped());
-        HostOrder { name, address, address6, congestion_to: Vec::new(), send_buffer_bytes: 0 }
+        HostOrder {
+            name,
+            address,
+            address6,
+            congestion_to: Vec::new(),
+            send_buffer_bytes: 0,
+            software: Vec::new(),
+        }
     }
 
     #[test]

@@ -110,6 +110,48 @@ pub(crate) fn find_programs_and_cannot_change_them(setting: &Setting) {
     setting.assert_clear();
 }
 
+pub(crate) fn find_the_software_that_they_ask_for(setting: &Setting) {
+    let packages = tempfile::tempdir().unwrap();
+    fs::set_permissions(packages.path(), Permissions::from_mode(0o755)).unwrap();
+    for name in ["engine", "other", "unasked"] {
+        fs::create_dir_all(packages.path().join(name).join("libs")).unwrap();
+        fs::write(packages.path().join(name).join("libs/a.jar"), format!("jar of {name}")).unwrap();
+    }
+    let mut options = setting.options();
+    options.software =
+        ["engine", "other", "unasked"].map(|name| (name.to_owned(), packages.path().join(name))).into();
+    let mut plan = plan(3);
+    plan.hosts[0].software = vec!["engine".to_owned(), "other".to_owned()];
+    plan.hosts[1].software = vec!["other".to_owned(), "from-elsewhere".to_owned()];
+    let testbed = LocalTestbed::deploy(&plan, &options).unwrap();
+    let [both, one, none] = testbed.agents() else { panic!("three hosts") };
+    let list = "cat /opt/fogline/software/*/libs/*.jar; ls -m /opt/fogline/software";
+    assert_eq!(succeed(both, list), "jar of enginejar of otherengine, other");
+    assert_eq!(succeed(one, list), "jar of otherother");
+    assert_eq!(succeed(none, "ls /opt/fogline/software 2> /dev/null; true"), "");
+    for change in
+        ["echo broken > /opt/fogline/software/engine/libs/a.jar", "touch /opt/fogline/software/engine/new"]
+    {
+        let (code, output) = shell(both, change);
+        assert!(code != 0 && output.contains("Read-only"), "{change}: {code} {output}");
+    }
+    succeed(
+        both,
+        "mkdir /opt/engine && ln -s /opt/fogline/software/engine/libs /opt/engine/libs && cat /opt/engine/libs/a.jar",
+    );
+    testbed.release().unwrap();
+    for (name, folder, culprit) in [
+        ("engine", packages.path().join("absent"), "absent"),
+        ("engine", packages.path().join("engine/libs/a.jar"), "not a directory"),
+        ("../engine", packages.path().join("engine"), "`../engine`"),
+    ] {
+        options.software = [(name.to_owned(), folder)].into();
+        let error = LocalTestbed::deploy(&plan, &options).unwrap_err();
+        assert!(error.to_string().contains(culprit), "{error}");
+    }
+    setting.assert_clear();
+}
+
 pub(crate) fn share_a_limit_on_data(setting: &Setting) {
     let mut options = setting.options();
     options.data_limit = Size::from_bytes(24 << 20);

@@ -21,11 +21,12 @@ use std::process::{Command, ExitCode};
 
 type Case = (&'static str, fn(&Setting));
 
-const CASES: [Case; 20] = [
+const CASES: [Case; 21] = [
     ("rights_are_found_out", rights_are_found_out),
     ("hosts_have_names_and_reach_each_other", hosts::have_names_and_reach_each_other),
     ("hosts_keep_their_files_to_themselves", hosts::keep_their_files_to_themselves),
     ("hosts_find_programs_and_cannot_change_them", hosts::find_programs_and_cannot_change_them),
+    ("hosts_find_the_software_that_they_ask_for", hosts::find_the_software_that_they_ask_for),
     ("hosts_share_a_limit_on_data", hosts::share_a_limit_on_data),
     ("hosts_cannot_see_each_others_processes", hosts::cannot_see_each_others_processes),
     ("links_delay_and_count", hosts::links_delay_and_count),

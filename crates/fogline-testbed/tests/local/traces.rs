@@ -61,7 +61,7 @@ pub(crate) fn mounts() -> String {
 
 /// The names that the lab's store has where it is mounted.
 pub(crate) fn assert_no_file() {
-    for name in ["/tmp/hosts", "/tmp/owned", "/tmp/programs", "/opt/fogline"] {
+    for name in ["/tmp/hosts", "/tmp/owned", "/tmp/programs", "/tmp/software", "/opt/fogline"] {
         assert!(!Path::new(name).exists(), "{name} was left behind");
     }
 }

@@ -68,7 +68,7 @@ fn every_crate_has_a_room_and_stays_in_it() {
 
 #[test]
 fn the_two_families_do_not_name_each_other() {
-    let application = ["cctv", "frame", "vision", "kafka-log", "broker"];
+    let application = ["cctv", "frame", "vision", "kafka-log", "broker", "gauge"];
     for (name, uses) in linked() {
         let runner = name.starts_with("fogline") || name == "netem";
         let crossed = uses.iter().any(|used| {

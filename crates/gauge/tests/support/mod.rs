@@ -66,13 +66,15 @@ pub(crate) fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T
     }
 }
 
-/// The jars of the software `name`, where the runner finds it: `FOGLINE_SOFTWARE`, else the cache.
+/// The jars of the software `name`, where the runner finds them: `FOGLINE_SOFTWARE`, beside the programs, the cache.
 fn software(name: &str) -> Option<PathBuf> {
-    let var = |name| std::env::var_os(name).map(PathBuf::from);
+    let var = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let built = Path::new(GAUGE).parent().map(|folder| folder.join("software"));
     let cache = var("FOGLINE_CACHE")
         .or_else(|| var("XDG_CACHE_HOME").map(|cache| cache.join("fogline")))
-        .or_else(|| var("HOME").map(|home| home.join(".cache/fogline")));
-    let folders = [var("FOGLINE_SOFTWARE"), cache.map(|cache| cache.join("software"))];
+        .or_else(|| var("HOME").map(|home| home.join(".cache/fogline")))
+        .map(|cache| cache.join("software"));
+    let folders = [var("FOGLINE_SOFTWARE"), built, cache];
     let mut jars = folders.into_iter().flatten().map(|folder| folder.join(name).join("lib"));
     jars.find(|jars| jars.is_dir())
 }

@@ -57,8 +57,7 @@ pub(crate) fn count(number: i64, frame: Frame) -> Result<i64, String> {
         header.people = Some(Counted { people, counter });
     }
     let judge = find(number)?;
-    let outcome =
-        judge.lock().unwrap_or_else(PoisonError::into_inner).count(&mut header, &frame.jpeg);
+    let outcome = judge.lock().unwrap_or_else(PoisonError::into_inner).count(&mut header, &frame.jpeg);
     match outcome {
         Ok(()) => Ok(header.people.map_or(UNCOUNTED, |counted| i64::from(counted.people))),
         Err(_) => Ok(CORRUPT),

@@ -1,6 +1,9 @@
 //! The functions that Java calls, by the names that the Java Native Interface gives them.
 
-#![allow(unsafe_code, reason = "the names of exported functions are a promise to Java that no compiler checks")]
+#![allow(
+    unsafe_code,
+    reason = "the names of exported functions are a promise to Java that no compiler checks"
+)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -1,12 +1,15 @@
 //! Which frames of a camera have been seen, so that a second delivery is told from a first.
 
+use serde::{Deserialize, Serialize};
+
 /// How far behind the newest sequence number a first delivery may come. A camera has at most a few dozen
 /// frames on the way, so anything older is a second delivery.
 const WINDOW: u64 = 4096;
 const WORDS: usize = (WINDOW / 64) as usize;
 
 /// The sequence numbers of one camera that have been seen: a sliding bit map of fixed size.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Gaps", try_from = "Gaps")]
 pub(crate) struct Seen {
     highest: Option<u64>,
     bits: Box<[u64; WORDS]>,
@@ -45,9 +48,62 @@ impl Seen {
         self.highest = Some(sequence);
     }
 
+    fn mark(&mut self, sequence: u64) {
+        let (word, mask) = Self::place(sequence);
+        self.bits[word] |= mask;
+    }
+
     fn place(sequence: u64) -> (usize, u64) {
         let slot = sequence % WINDOW;
         ((slot / 64) as usize, 1 << (slot % 64))
+    }
+}
+
+/// How [`Seen`] is written down: short, since almost every frame has been seen.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Gaps {
+    /// The highest sequence number seen.
+    highest: Option<u64>,
+    /// First and last of each run of numbers that have not been seen, within the window below `highest`, upwards.
+    missing: Vec<(u64, u64)>,
+}
+
+impl From<Seen> for Gaps {
+    fn from(seen: Seen) -> Self {
+        let mut missing: Vec<(u64, u64)> = Vec::new();
+        let Some(highest) = seen.highest else { return Self { highest: None, missing } };
+        for sequence in highest.saturating_sub(WINDOW - 1)..=highest {
+            let (word, mask) = Seen::place(sequence);
+            if seen.bits[word] & mask != 0 {
+                continue;
+            }
+            match missing.last_mut() {
+                Some((_, last)) if *last + 1 == sequence => *last = sequence,
+                _ => missing.push((sequence, sequence)),
+            }
+        }
+        Self { highest: Some(highest), missing }
+    }
+}
+
+impl TryFrom<Gaps> for Seen {
+    type Error = String;
+
+    fn try_from(gaps: Gaps) -> Result<Self, String> {
+        let mut seen = Self::new();
+        let Some(highest) = gaps.highest else { return Ok(seen) };
+        seen.highest = Some(highest);
+        let mut next = highest.saturating_sub(WINDOW - 1);
+        for (first, last) in gaps.missing {
+            if first < next || last < first || last >= highest {
+                return Err(format!("{first} to {last} is no run of missing frames below {highest}"));
+            }
+            (next..first).for_each(|sequence| seen.mark(sequence));
+            next = last + 1;
+        }
+        (next..=highest).for_each(|sequence| seen.mark(sequence));
+        Ok(seen)
     }
 }
 
@@ -69,7 +125,18 @@ mod tests {
                 prop_assert_eq!(seen.insert(sequence), set.insert(sequence));
                 newest = newest.max(sequence);
             }
+            let written = serde_json::to_string(&seen).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Seen>(&written).unwrap(), seen, "{}", written);
         }
+    }
+
+    #[test]
+    fn what_no_writer_writes_is_refused() {
+        for bad in ["[[5,4]]", "[[8,10]]", "[[1,2],[2,3]]", "[[12,12]]"] {
+            let text = format!(r#"{{"highest":10,"missing":{bad}}}"#);
+            assert!(serde_json::from_str::<Seen>(&text).is_err(), "{text}");
+        }
+        assert_eq!(serde_json::from_str::<Seen>(r#"{"highest":null,"missing":[]}"#).unwrap(), Seen::new());
     }
 
     #[test]

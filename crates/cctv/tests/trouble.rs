@@ -103,6 +103,16 @@ fn topics_are_made_once_and_a_missing_one_is_named() {
 }
 
 #[test]
+fn a_broker_without_transactions_is_told_from_one_that_is_down() {
+    let Some(brokers) = Brokers::start() else { return };
+    let bench = Bench::new();
+    let mut job = vec!["job", "--kafka", &brokers.kafka, "--guarantee", "exactly-once"];
+    let (spec, metrics) = (bench.job(), bench.metrics());
+    job.extend(["--spec", &spec, "--metrics", &metrics]);
+    cctv(&job).fails(1, "at-least-once");
+}
+
+#[test]
 fn rubbish_from_strangers_is_dropped_by_reason_and_second_deliveries_are_told_apart() {
     let Some(brokers) = Brokers::start() else { return };
     let bench = Bench::new();

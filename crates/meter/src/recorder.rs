@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::account::Account;
+use crate::account::{Account, CameraAccount};
 use crate::clock::Clock;
 use crate::error::MeterError;
 use crate::hlog::HistogramLog;
@@ -129,6 +129,12 @@ impl Recorder {
             }
         }
         self.open.dropped += frames;
+    }
+
+    /// Goes on from the account that an earlier process had of a camera. The figures of the seconds stay those of
+    /// this process.
+    pub fn restore(&mut self, camera: &str, account: CameraAccount) {
+        *self.account.camera(camera) = account;
     }
 
     /// A frame that had entered before came again; it is not part of the balance.

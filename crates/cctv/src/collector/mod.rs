@@ -2,14 +2,13 @@
 
 mod sink;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::Message;
 
 use crate::clock;
+use crate::drain::Drain;
 use crate::exit::{Failure, shortened};
 use crate::job::source::Source;
 use crate::options::{Brokers, span};
@@ -29,7 +28,8 @@ pub(crate) enum As {
 
 /// Measure the latency of a topic's records.
 ///
-/// Reads all partitions from the earliest record on, without a consumer group. Records that were there before
+/// Reads all partitions from the earliest record on, without a consumer group; of transactions, those that were
+/// committed. Records that were there before
 /// the collector was ready are counted (fact `before_ready`), but their latency is not recorded: it would say
 /// when the collector was started.
 ///
@@ -73,7 +73,8 @@ pub(crate) fn run(args: &CollectorArgs) -> Result<(), Failure> {
     let mut source = Source::open(&args.kafka, &name, &name, &args.topic, true, args.connect_timeout)?;
     let mut sink = Sink::new(args.role, source.ends()?, tally.clone());
     presence.ready()?;
-    let outcome = listen(args, &mut source, &mut sink, &tally, &stop);
+    let mut drain = Drain::new(stop, args.drain_timeout);
+    let outcome = listen(&mut source, &mut sink, &tally, &mut drain);
     sink.note_facts();
     let open = sink.open_cameras();
     if !open.is_empty() {
@@ -84,23 +85,17 @@ pub(crate) fn run(args: &CollectorArgs) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::incomplete(format!(
-        "{role} {}: the drain ended after {:?} without the end of {} cameras: {}",
+        "{role} {}: the drain ended after {:?} without the end of {} cameras: {}{}",
         args.id,
         args.drain_timeout,
         open.len(),
-        shortened(&open)
+        shortened(&open),
+        drain.obstacle()
     )))
 }
 
 /// Reads until drained; false when the drain ran out.
-fn listen(
-    args: &CollectorArgs,
-    source: &mut Source,
-    sink: &mut Sink,
-    tally: &Tally,
-    stop: &AtomicBool,
-) -> Result<bool, Failure> {
-    let mut drain: Option<(Instant, BTreeMap<i32, i64>)> = None;
+fn listen(source: &mut Source, sink: &mut Sink, tally: &Tally, drain: &mut Drain) -> Result<bool, Failure> {
     loop {
         if let Some(message) = source.poll(Duration::from_millis(100))? {
             let seen = Seen {
@@ -113,16 +108,11 @@ fn listen(
             sink.take(&seen, message.headers());
         }
         tally.tick()?;
-        if drain.is_none() && stop.load(Ordering::Relaxed) {
-            drain = Some((Instant::now(), source.ends()?));
+        if drain.has_read(source) && sink.open_cameras().is_empty() {
+            return Ok(true);
         }
-        if let Some((since, ends)) = &drain {
-            if source.has_reached(ends) && sink.open_cameras().is_empty() {
-                return Ok(true);
-            }
-            if since.elapsed() >= args.drain_timeout {
-                return Ok(false);
-            }
+        if drain.is_over() {
+            return Ok(false);
         }
     }
 }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use frame::{CameraEnd, CameraId, Header};
 use meter::CameraAccount;
+use serde::{Deserialize, Serialize};
 
+use super::state::{CameraState, PartitionState};
 use super::watermark::Watermarks;
 use super::window::{Closed, Origin, Windows};
 use crate::seen::Seen;
@@ -32,8 +34,11 @@ pub(super) enum Admission {
 }
 
 /// What is known about a camera.
-#[derive(Debug)]
-struct Stream {
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Stream {
+    /// The partition its records come from.
+    partition: i32,
     seen: Seen,
     /// A record of it could be read, so that its end marker may be expected.
     heard: bool,
@@ -42,17 +47,32 @@ struct Stream {
     /// Windows that end here or earlier have been closed, some of them perhaps by an end marker.
     closed_until_unix_ns: u64,
     account: CameraAccount,
+    /// Since [`Engine::changes`] was last asked.
+    #[serde(skip)]
+    changed: bool,
 }
 
 impl Stream {
-    fn new() -> Self {
+    /// The partition its records come from.
+    pub(super) fn partition(&self) -> i32 {
+        self.partition
+    }
+
+    /// What became of its frames.
+    pub(super) fn account(&self) -> &CameraAccount {
+        &self.account
+    }
+
+    fn new(partition: i32) -> Self {
         Self {
+            partition,
             seen: Seen::new(),
             heard: false,
             ended: false,
             windows: 0,
             closed_until_unix_ns: 0,
             account: CameraAccount::default(),
+            changed: true,
         }
     }
 }
@@ -83,7 +103,7 @@ impl Engine {
         now_unix_ns: u64,
     ) -> Admission {
         self.passed(origin);
-        let Some(stream) = stream(&mut self.streams, &header.camera) else {
+        let Some(stream) = stream(&mut self.streams, &header.camera, origin.partition) else {
             return Admission::Dropped("too-many-cameras");
         };
         stream.heard = true;
@@ -124,8 +144,9 @@ impl Engine {
     }
 
     /// A frame of a camera is in no window, because its header or picture could not be read.
-    pub(super) fn refuse(&mut self, camera: &CameraId, reason: &'static str) {
-        if let Some(stream) = stream(&mut self.streams, camera) {
+    pub(super) fn refuse(&mut self, camera: &CameraId, origin: Origin, reason: &'static str) {
+        self.passed(origin);
+        if let Some(stream) = stream(&mut self.streams, camera, origin.partition) {
             drop_one(&mut stream.account, reason);
         }
     }
@@ -152,6 +173,7 @@ impl Engine {
             dropped: BTreeMap::new(),
         };
         if let Some(stream) = self.streams.get_mut(camera) {
+            stream.changed = true;
             stream.ended = true;
             end.windows = stream.windows;
             end.frames_in = stream.account.frames_in;
@@ -171,6 +193,7 @@ impl Engine {
     fn count(&mut self, closed: Vec<Closed>) -> Vec<Closed> {
         for Closed { window, .. } in &closed {
             if let Some(stream) = self.streams.get_mut(&window.camera) {
+                stream.changed = true;
                 stream.windows += 1;
                 stream.account.frames_out += u64::from(window.frames);
                 stream.closed_until_unix_ns = stream.closed_until_unix_ns.max(window.end_unix_ns);
@@ -183,6 +206,57 @@ impl Engine {
     pub(super) fn open_cameras(&self) -> Vec<String> {
         let open = self.streams.iter().filter(|(_, stream)| stream.heard && !stream.ended);
         open.map(|(camera, _)| camera.to_string()).collect()
+    }
+
+    /// Windows closed so far.
+    pub(super) fn windows(&self) -> u64 {
+        self.streams.values().map(|stream| stream.windows).sum()
+    }
+
+    /// The cameras about which anything has changed since this was last asked.
+    pub(super) fn changes(&mut self) -> Vec<CameraState> {
+        let changed = |camera: &CameraId| self.streams.get(camera).is_some_and(|stream| stream.changed);
+        let mut open = self.windows.open_of(changed);
+        let windows = &self.windows;
+        let state = |(camera, stream): (&CameraId, &mut Stream)| {
+            stream.changed = false;
+            CameraState {
+                camera: camera.clone(),
+                stream: stream.clone(),
+                late: windows.late_of(camera),
+                open: open.remove(camera).unwrap_or_default(),
+            }
+        };
+        self.streams.iter_mut().filter(|(_, stream)| stream.changed).map(state).collect()
+    }
+
+    /// How far each partition has been read, and what its watermark was made from.
+    pub(super) fn positions(&self) -> BTreeMap<i32, PartitionState> {
+        let state = |(partition, next_offset): (&i32, &i64)| {
+            let newest_unix_ns = self.watermarks.newest(*partition);
+            let watermark_unix_ns = self.watermarks.current();
+            (*partition, PartitionState { next_offset: *next_offset, newest_unix_ns, watermark_unix_ns })
+        };
+        self.next_offsets.iter().map(state).collect()
+    }
+
+    /// Goes on where an earlier process was.
+    pub(super) fn restore(
+        &mut self,
+        cameras: Vec<CameraState>,
+        partitions: &BTreeMap<i32, PartitionState>,
+        now_ns: u64,
+    ) {
+        for CameraState { camera, stream, late, open } in cameras {
+            self.windows.restore(&camera, open, late);
+            self.streams.insert(camera, stream);
+        }
+        let newest = partitions.iter().filter_map(|(number, state)| Some((*number, state.newest_unix_ns?)));
+        // Partitions may have been grouped otherwise before; the least of their watermarks makes nothing late that
+        // was not late already.
+        let reached = partitions.values().map(|state| state.watermark_unix_ns).min().flatten();
+        self.watermarks.restore(&newest.collect(), reached, now_ns);
+        self.next_offsets.extend(partitions.iter().map(|(number, state)| (*number, state.next_offset)));
     }
 
     /// How far each partition may be committed: up to the first record whose window is still open. `holds`
@@ -198,12 +272,18 @@ impl Engine {
     }
 }
 
-/// The stream of a camera, new where it is not known; `None` when there are too many.
-fn stream<'a>(streams: &'a mut HashMap<CameraId, Stream>, camera: &CameraId) -> Option<&'a mut Stream> {
+/// The stream of a camera, new where it is not known, in order to change it; `None` when there are too many.
+fn stream<'a>(
+    streams: &'a mut HashMap<CameraId, Stream>,
+    camera: &CameraId,
+    partition: i32,
+) -> Option<&'a mut Stream> {
     if streams.len() >= CAMERAS_MAX && !streams.contains_key(camera) {
         return None;
     }
-    Some(streams.entry(camera.clone()).or_insert_with(Stream::new))
+    let stream = streams.entry(camera.clone()).or_insert_with(|| Stream::new(partition));
+    stream.changed = true;
+    Some(stream)
 }
 
 /// A frame came in and went no further.

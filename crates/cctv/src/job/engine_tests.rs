@@ -1,5 +1,6 @@
 //! What the engine promises, whatever the order of the records.
 
+use super::super::state::State;
 use super::*;
 use frame::{Counted, Window};
 use proptest::prelude::*;
@@ -88,6 +89,42 @@ proptest! {
     }
 
     #[test]
+    fn a_restart_changes_no_window_and_no_account(
+        frames in frames(0..BOUND * 3),
+        cuts in prop::collection::vec(any::<bool>(), 150),
+    ) {
+        let frames = in_order_of_arrival(frames);
+        let (mut whole, mut pieces) = (engine(), engine());
+        let (mut expected, mut found, mut topic) = (Vec::new(), Vec::new(), State::default());
+        for ((offset, header), cut) in frames.iter().enumerate().zip(cuts) {
+            let origin = Origin { partition: 0, offset: offset as i64 };
+            for (engine, windows) in [(&mut whole, &mut expected), (&mut pieces, &mut found)] {
+                if engine.admit(header, origin, 0, TODAY) == Admission::New {
+                    engine.add(header, origin);
+                }
+                windows.extend(engine.advance(0));
+            }
+            if cut {
+                let cameras = pieces.changes().into_iter().map(|state| (state.camera.clone(), state)).collect();
+                let changed = State { partitions: pieces.positions(), cameras, ..State::default() };
+                for (key, value) in changed.records().unwrap() {
+                    topic.take(key.as_bytes(), &value).unwrap();
+                }
+                pieces = engine();
+                pieces.restore(topic.cameras.values().cloned().collect(), &topic.partitions, 0);
+            }
+        }
+        prop_assert_eq!(&whole.next_offsets, &pieces.next_offsets);
+        for camera in ["c0", "c1", "c2"].map(|name| CameraId::new(name).unwrap()) {
+            let ((rest, end), (rest_again, end_again)) = (whole.end(&camera), pieces.end(&camera));
+            expected.extend(rest);
+            found.extend(rest_again);
+            prop_assert_eq!(end, end_again);
+        }
+        prop_assert_eq!(expected, found);
+    }
+
+    #[test]
     fn a_camera_s_end_accounts_for_every_one_of_its_frames(
         frames in frames(0..BOUND * 6),
         fates in prop::collection::vec(0u8..10, 150),
@@ -103,7 +140,7 @@ proptest! {
                 let origin = Origin { partition: 0, offset };
                 offset += 1;
                 match engine.admit(header, origin, 0, TODAY) {
-                    Admission::New if fate == 1 => engine.refuse(&header.camera, "corrupt"),
+                    Admission::New if fate == 1 => engine.refuse(&header.camera, origin, "corrupt"),
                     Admission::New => {
                         *kept += 1;
                         engine.add(header, origin);
@@ -113,7 +150,8 @@ proptest! {
                 }
             }
             if fate == 2 {
-                engine.refuse(&header.camera, "bad-header");
+                engine.refuse(&header.camera, Origin { partition: 0, offset }, "bad-header");
+                offset += 1;
                 *entered += 1;
             }
             closed.extend(engine.advance(0));
@@ -197,4 +235,29 @@ fn a_clock_that_is_far_ahead_makes_nobody_else_late() {
     assert_eq!(engine.admit(&wrong, origin(0), 0, TODAY), Admission::Dropped("future"));
     engine.advance(0);
     assert_eq!(engine.admit(&frame(1, 0, 100), origin(1), 0, TODAY), Admission::New);
+}
+
+#[test]
+fn a_restart_with_another_number_of_workers_writes_no_window_again() {
+    let mut before = Engine::new(Watermarks::new(BOUND, u64::MAX, [0, 1], 0), WINDOW);
+    let at = |partition, offset| Origin { partition, offset };
+    for (camera, partition) in [(0, 0), (1, 1)] {
+        for (offset, captured) in [(0, 100), (1, 5_000)] {
+            let header = frame(camera, offset as u64, captured);
+            assert_eq!(before.admit(&header, at(partition, offset), 0, TODAY), Admission::New);
+            before.add(&header, at(partition, offset));
+        }
+    }
+    assert_eq!(before.advance(0).len(), 2, "the first window of either camera");
+    let (cameras, mut positions) = (before.changes(), before.positions());
+    // The other partition has another worker now, and this one's watermark is not known.
+    positions.remove(&1);
+    positions.get_mut(&0).unwrap().watermark_unix_ns = None;
+    let mut after = Engine::new(Watermarks::new(BOUND, u64::MAX, [0], 0), WINDOW);
+    after.restore(cameras.into_iter().filter(|state| state.stream.partition() == 0).collect(), &positions, 0);
+    assert_eq!(after.admit(&frame(0, 2, 200), at(0, 2), 0, TODAY), Admission::Dropped("late"));
+    assert_eq!(after.admit(&frame(0, 1, 5_000), at(0, 3), 0, TODAY), Admission::Duplicate);
+    let (closed, end) = after.end(&CameraId::new("c0").unwrap());
+    assert_eq!(closed.iter().map(|closed| closed.window.late).collect::<Vec<_>>(), [1]);
+    assert_eq!((end.windows, end.frames_in, end.frames_out), (2, 3, 2));
 }

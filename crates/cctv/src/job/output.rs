@@ -1,20 +1,19 @@
-//! From the job to the output topic.
+//! From the job to the output topic, each record by itself.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use frame::{CameraEnd, Header, Window};
 use rdkafka::ClientContext;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{Producer, ProducerContext, ThreadedProducer};
 
+use super::record::Record;
 use crate::clock;
 use crate::exit::Failure;
-use crate::kafka;
 
 /// How long a window may wait for room in the producer's queue.
 const ROOM_PATIENCE: Duration = Duration::from_secs(150);
@@ -66,51 +65,11 @@ impl Output {
         Ok(Self { producer, topic: topic.to_owned(), error: Mutex::new(None) })
     }
 
-    /// Sends one window; returns its size in bytes.
-    pub(super) fn window(&self, window: &Window, number: u64, receipts: &Receipts) -> usize {
-        match window.to_json() {
-            Ok(json) => {
-                let time_ms = window.end_unix_ns / 1_000_000;
-                self.send(window.camera.as_str(), json.as_bytes(), None, time_ms, number, receipts);
-                json.len()
-            }
-            Err(error) => {
-                self.refuse(error.to_string(), number, receipts);
-                0
-            }
-        }
-    }
-
-    /// Sends a camera's end record: the header of an end marker, and the account of the camera.
-    pub(super) fn end(&self, header: &Header, end: &CameraEnd, number: u64, receipts: &Receipts) {
-        let time_ms = header.captured_unix_ns / 1_000_000;
-        match end.to_json() {
-            Ok(json) => {
-                let key = header.camera.as_str();
-                self.send(key, json.as_bytes(), Some(header), time_ms, number, receipts);
-            }
-            Err(error) => self.refuse(error.to_string(), number, receipts),
-        }
-    }
-
-    fn send(
-        &self,
-        key: &str,
-        payload: &[u8],
-        header: Option<&Header>,
-        time_ms: u64,
-        number: u64,
-        receipts: &Receipts,
-    ) {
+    /// Sends one record; its receipt will carry `number`.
+    pub(super) fn send(&self, record: &Record, number: u64, receipts: &Receipts) {
         let deadline = Instant::now() + ROOM_PATIENCE;
         let outstanding = Box::new(Outstanding { receipt_to: receipts.clone(), number });
-        let mut record = BaseRecord::with_opaque_to(&self.topic, outstanding)
-            .key(key)
-            .payload(payload)
-            .timestamp(i64::try_from(time_ms).unwrap_or(i64::MAX));
-        if let Some(header) = header {
-            record = record.headers(kafka::headers(header));
-        }
+        let mut record = record.to(&self.topic, outstanding);
         loop {
             match self.producer.send(record) {
                 Ok(()) => return,

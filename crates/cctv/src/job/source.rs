@@ -1,9 +1,9 @@
 //! From the input topic into the job: partitions assigned by number, from the committed offsets on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use rdkafka::message::OwnedMessage;
 use rdkafka::{Message, Offset, TopicPartitionList};
@@ -21,6 +21,8 @@ pub(crate) struct Source {
     topic: String,
     next: BTreeMap<i32, i64>,
     committed: BTreeMap<i32, i64>,
+    /// Partitions that had nothing more to read when they were last asked.
+    at_end: BTreeSet<i32>,
 }
 
 impl Source {
@@ -35,11 +37,17 @@ impl Source {
         timeout: Duration,
     ) -> Result<Self, Failure> {
         let consumer: BaseConsumer = kafka::consumer(brokers, name, group)
+            .set("enable.partition.eof", "true")
             .create()
             .map_err(|error| Failure::failed(format!("cannot make a Kafka consumer: {error}")))?;
         let partitions = kafka::await_topic(&consumer, brokers, topic, timeout)?.partitions;
-        let mut source =
-            Self { consumer, topic: topic.to_owned(), next: BTreeMap::new(), committed: BTreeMap::new() };
+        let mut source = Self {
+            consumer,
+            topic: topic.to_owned(),
+            next: BTreeMap::new(),
+            committed: BTreeMap::new(),
+            at_end: BTreeSet::new(),
+        };
         let failed = |error: KafkaError| {
             Failure::unreachable(format!("cannot take the partitions of {topic:?} at {brokers}: {error}"))
         };
@@ -82,8 +90,13 @@ impl Source {
         match self.consumer.poll(patience) {
             None => Ok(None),
             Some(Ok(message)) => {
+                self.at_end.remove(&message.partition());
                 self.next.insert(message.partition(), message.offset() + 1);
                 Ok(Some(message.detach()))
+            }
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                self.at_end.insert(partition);
+                Ok(None)
             }
             Some(Err(error)) if is_passing(&error) => Ok(None),
             Some(Err(error)) => {
@@ -105,9 +118,40 @@ impl Source {
         self.partitions().map(end).collect()
     }
 
-    /// Whether every partition has been read up to these offsets.
+    /// Like [`Source::ends`], and looks anew at every partition whose end is still ahead: the markers that end a
+    /// transaction take an offset each and are never handed out, so whether a partition has been read is known from
+    /// the brokers' saying that nothing follows, and they must have been asked after the ends were known.
+    ///
+    /// # Errors
+    /// When the brokers do not answer; then this may be called again.
+    pub(crate) fn look_for_ends(&mut self) -> Result<BTreeMap<i32, i64>, Failure> {
+        let ends = self.ends()?;
+        self.at_end.clear();
+        for (partition, next) in &self.next {
+            if ends.get(partition).is_some_and(|end| end > next) {
+                self.consumer.seek(&self.topic, *partition, Offset::Offset(*next), QUESTION).map_err(
+                    |error| Failure::unreachable(format!("cannot read {:?}: {error}", self.topic)),
+                )?;
+            }
+        }
+        Ok(ends)
+    }
+
+    /// Whether every partition has been read up to the ends that were last looked for.
     pub(crate) fn has_reached(&self, ends: &BTreeMap<i32, i64>) -> bool {
-        ends.iter().all(|(partition, end)| self.next.get(partition).is_some_and(|next| next >= end))
+        ends.iter().all(|(partition, end)| {
+            self.at_end.contains(partition) || self.next.get(partition).is_some_and(|next| next >= end)
+        })
+    }
+
+    /// The group's membership, which offsets within a transaction are sent with.
+    pub(crate) fn group(&self) -> Option<ConsumerGroupMetadata> {
+        self.consumer.group_metadata()
+    }
+
+    /// The committed offsets from which reading began.
+    pub(crate) fn committed(&self) -> &BTreeMap<i32, i64> {
+        &self.committed
     }
 
     /// Commits what has moved since the last commit.

@@ -45,11 +45,13 @@ const fn checkpoint_ms() -> u64 {
 }
 
 /// A delivery guarantee.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Guarantee {
-    /// Every frame is in some window; after a restart a window may come again.
+    /// Every frame is in some window; after a restart a window may come again
     AtLeastOnce,
+    /// Every frame is in one window, and every window comes once; needs Apache Kafka
+    ExactlyOnce,
 }
 
 /// One day: no span of time in a job is longer.
@@ -105,6 +107,8 @@ mod tests {
     fn a_job_is_read_and_written() {
         let spec = JobSpec::parse(GOOD).unwrap();
         assert_eq!((spec.counter, spec.detect_every), (CounterName::Motion, 0));
+        let exact = JobSpec::parse(&GOOD.replace("at-least-once", "exactly-once")).unwrap();
+        assert_eq!((exact.guarantee, exact.checkpoint_ms), (Guarantee::ExactlyOnce, 1000));
         assert_eq!(JobSpec::parse(&serde_json::to_string(&spec).unwrap()), Ok(spec));
     }
 
@@ -115,7 +119,7 @@ mod tests {
             ("\"window_ms\":1000", "\"windows_ms\":1", "windows_ms"),
             ("\"motion\"", "\"yolo\"", "yolo"),
             ("\"out\"", "\"in\"", "output_topic"),
-            ("at-least-once", "exactly-once", "exactly-once"),
+            ("at-least-once", "at-most-once", "at-most-once"),
             ("\"idle_ms\":5000,", "", "idle_ms"),
             ("\"g\"", "\"\"", "group_id"),
         ] {

@@ -53,6 +53,20 @@ impl Watermarks {
         self.current_unix_ns
     }
 
+    /// The newest event time of a partition, if it has spoken.
+    pub(super) fn newest(&self, partition: i32) -> Option<u64> {
+        self.partitions.get(&partition).and_then(|known| known.newest_unix_ns)
+    }
+
+    /// Goes on where an earlier process was: `newest` by partition, and the watermark it had reached. Silence is
+    /// counted from `now_ns`.
+    pub(super) fn restore(&mut self, newest: &BTreeMap<i32, u64>, reached: Option<u64>, now_ns: u64) {
+        for (partition, newest) in newest {
+            self.observe(*partition, *newest, now_ns);
+        }
+        self.current_unix_ns = self.current_unix_ns.max(reached);
+    }
+
     /// The watermark as it was at the last advance.
     pub(super) fn current(&self) -> Option<u64> {
         self.current_unix_ns

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use frame::{CameraId, CountError, Header, Window};
+use serde::{Deserialize, Serialize};
 
 /// Where a record stood in the input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Origin {
     pub(super) partition: i32,
     pub(super) offset: i64,
@@ -19,8 +20,9 @@ pub(super) struct Closed {
 }
 
 /// A window that still takes frames.
-#[derive(Debug)]
-struct Open {
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Open {
     frames: u32,
     counted: u32,
     people: u64,
@@ -172,6 +174,31 @@ impl Windows {
     fn close(&mut self, start: u64, camera: CameraId, open: Open) -> Closed {
         let late = self.late.remove(&camera).unwrap_or(0);
         open.close(camera, start, start.saturating_add(self.length_ns), late)
+    }
+
+    /// The open windows of the cameras that are wanted, by their start.
+    pub(super) fn open_of(
+        &self,
+        wanted: impl Fn(&CameraId) -> bool,
+    ) -> BTreeMap<CameraId, BTreeMap<u64, Open>> {
+        let mut found = BTreeMap::<CameraId, BTreeMap<u64, Open>>::new();
+        for ((start, camera), open) in self.open.iter().filter(|((_, camera), _)| wanted(camera)) {
+            found.entry(camera.clone()).or_default().insert(*start, open.clone());
+        }
+        found
+    }
+
+    /// Late frames of a camera since its last closed window.
+    pub(super) fn late_of(&self, camera: &CameraId) -> u32 {
+        self.late.get(camera).copied().unwrap_or(0)
+    }
+
+    /// Puts a camera's windows and late frames back.
+    pub(super) fn restore(&mut self, camera: &CameraId, open: BTreeMap<u64, Open>, late: u32) {
+        self.open.extend(open.into_iter().map(|(start, open)| ((start, camera.clone()), open)));
+        if late > 0 {
+            self.late.insert(camera.clone(), late);
+        }
     }
 
     /// The first record of `partition` that an open window has taken.

@@ -1,7 +1,7 @@
 //! One worker: the frames of some partitions, in order, from record to acknowledged window.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,9 @@ use rdkafka::message::OwnedMessage;
 use vision::{Judge, Scores};
 
 use super::engine::{Admission, Engine};
-use super::output::{Output, Receipt, Receipts};
+use super::outlet::Outlet;
+use super::record::Record;
+use super::state::{PartitionState, State};
 use super::window::{Closed, Origin};
 use crate::clock;
 use crate::kafka;
@@ -32,6 +34,8 @@ pub(super) enum Task {
     Record(Box<OwnedMessage>, u64),
     /// Close all windows: the job has to end.
     CloseAll,
+    /// Hand over all that has changed since the last barrier.
+    Barrier,
 }
 
 /// What a worker tells about itself.
@@ -45,66 +49,53 @@ pub(super) struct Status {
     pub(super) outstanding: usize,
     /// How far each partition may be committed.
     pub(super) committable: BTreeMap<i32, i64>,
-    /// Windows sent.
+    /// Windows closed, those of earlier processes included where the job remembers.
     pub(super) windows: u64,
     /// Distances from the truth.
     pub(super) scores: Scores,
+    /// A result that could not be written down, and is in no record.
+    pub(super) error: Option<String>,
 }
 
 /// Where a worker leaves its status.
 pub(super) type Board = Arc<Mutex<Status>>;
 
-/// An output record without receipt.
-struct Outstanding {
-    camera: CameraId,
-    frames: u64,
-    bytes: usize,
-    /// Holds the offsets back until the window is safe.
-    first: Option<Origin>,
+/// What a worker hands over at a barrier: all that has changed since the one before.
+pub(super) struct Handover {
+    /// Results.
+    pub(super) records: Vec<Record>,
+    /// The state of its cameras and partitions.
+    pub(super) state: State,
+    /// Distances from the truth, since the job started.
+    pub(super) scores: Scores,
 }
 
 /// See the module.
 pub(super) struct Worker {
     engine: Engine,
     judge: Judge,
-    output: Arc<Output>,
+    outlet: Outlet,
     tally: Tally,
     board: Board,
     epoch: Instant,
-    receipts: (Receipts, Receiver<Receipt>),
-    outstanding: BTreeMap<u64, Outstanding>,
-    /// Windows that Kafka did not take: their records are never committed, so that a restart brings them
-    /// again.
-    lost: Vec<Origin>,
-    sent: u64,
-    windows: u64,
+    error: Option<String>,
+    /// As they were last handed over.
+    positions: BTreeMap<i32, PartitionState>,
     tasks: u64,
 }
 
 impl Worker {
-    /// A worker that has nothing yet. `epoch` is the zero of the clock its watermarks were made with.
+    /// A worker with this engine. `epoch` is the zero of the clock its watermarks were made with.
     pub(super) fn new(
         engine: Engine,
         judge: Judge,
-        output: Arc<Output>,
+        outlet: Outlet,
         tally: Tally,
         board: Board,
         epoch: Instant,
     ) -> Self {
-        Self {
-            engine,
-            judge,
-            output,
-            tally,
-            board,
-            epoch,
-            receipts: channel(),
-            outstanding: BTreeMap::new(),
-            lost: Vec::new(),
-            sent: 0,
-            windows: 0,
-            tasks: 0,
-        }
+        let positions = engine.positions();
+        Self { engine, judge, outlet, tally, board, epoch, error: None, positions, tasks: 0 }
     }
 
     /// Works until nobody sends any more and every output has its receipt.
@@ -118,13 +109,16 @@ impl Worker {
             }
             let closed = self.engine.advance(self.now_ns());
             self.send(closed);
-            self.collect_receipts();
+            if let Outlet::Direct(direct) = &mut self.outlet {
+                direct.collect_receipts();
+            }
             // The status costs a walk over all windows, so not for every frame.
             if told.elapsed() >= PULSE {
                 self.tell();
                 told = Instant::now();
             }
         }
+        self.tell();
     }
 
     fn now_ns(&self) -> u64 {
@@ -139,7 +133,22 @@ impl Worker {
                 let closed = self.engine.close_all();
                 self.send(closed);
             }
+            Task::Barrier => self.hand_over(),
         }
+    }
+
+    fn hand_over(&mut self) {
+        let Outlet::Held(held) = &mut self.outlet else { return };
+        let positions = self.engine.positions();
+        let moved = positions.iter().filter(|(number, state)| self.positions.get(number) != Some(state));
+        let mut state = State::default();
+        state.partitions = moved.map(|(number, state)| (*number, state.clone())).collect();
+        state.cameras =
+            self.engine.changes().into_iter().map(|camera| (camera.camera.clone(), camera)).collect();
+        self.positions = positions;
+        // A job that is gone needs it no more.
+        let records = held.take();
+        let _ = held.handovers.send(Handover { records, state, scores: self.judge.scores().clone() });
     }
 
     fn record(&mut self, message: &OwnedMessage, received_unix_ns: u64) {
@@ -151,7 +160,7 @@ impl Worker {
             let camera = message.key().and_then(|key| std::str::from_utf8(key).ok()).map(CameraId::new);
             let camera = camera.and_then(Result::ok);
             if let Some(camera) = &camera {
-                self.engine.refuse(camera, BAD_HEADER);
+                self.engine.refuse(camera, origin, BAD_HEADER);
             }
             let name = camera.as_ref().map_or(meter::OTHERS, CameraId::as_str);
             return self.note_refused(name, payload.len(), BAD_HEADER);
@@ -166,7 +175,7 @@ impl Worker {
                     self.engine.add(&header, origin);
                 }
                 Err(reason) => {
-                    self.engine.refuse(&camera, reason);
+                    self.engine.refuse(&camera, origin, reason);
                     self.note_refused(camera.as_str(), payload.len(), reason);
                 }
             },
@@ -184,62 +193,39 @@ impl Worker {
         });
     }
 
-    /// A camera has ended: its windows go out, then its end record: the header of an end marker, whose sequence is
-    /// the number of windows, and the account of its frames.
+    /// A camera has ended: its windows go out, then its end record.
     fn end(&mut self, marker: &Header) {
         let (closed, end) = self.engine.end(&marker.camera);
         self.send(closed);
-        let mut header = Header::new(marker.camera.clone(), end.windows, marker.captured_unix_ns);
-        header.last = true;
-        let number =
-            self.next_number(Outstanding { camera: marker.camera.clone(), frames: 0, bytes: 0, first: None });
-        self.output.end(&header, &end, number, &self.receipts.0);
-    }
-
-    fn next_number(&mut self, outstanding: Outstanding) -> u64 {
-        self.sent += 1;
-        self.outstanding.insert(self.sent, outstanding);
-        self.sent
+        self.let_out(Record::end(&end, marker.captured_unix_ns), None);
     }
 
     fn send(&mut self, closed: Vec<Closed>) {
         for Closed { window, first } in closed {
-            self.windows += 1;
-            let number = self.next_number(Outstanding {
-                camera: window.camera.clone(),
-                frames: window.frames.into(),
-                bytes: 0,
-                first: Some(first),
-            });
-            let bytes = self.output.window(&window, number, &self.receipts.0);
-            if let Some(outstanding) = self.outstanding.get_mut(&number) {
-                outstanding.bytes = bytes;
-            }
+            self.let_out(Record::window(&window), Some(first));
         }
     }
 
-    fn collect_receipts(&mut self) {
-        while let Ok(receipt) = self.receipts.1.try_recv() {
-            let Some(done) = self.outstanding.remove(&receipt.number) else { continue };
-            let camera = done.camera.as_str();
-            if receipt.delivered {
-                self.tally.note(|recorder| recorder.frames_out(camera, done.frames, done.bytes));
-            } else {
-                self.tally.note(|recorder| recorder.dropped_n(camera, "kafka", done.frames));
-                self.lost.extend(done.first);
-            }
+    fn let_out(&mut self, record: Result<Record, String>, first: Option<Origin>) {
+        match record {
+            Ok(record) => self.outlet.send(record, first),
+            Err(error) => self.error = Some(error),
         }
     }
 
     fn tell(&self) {
-        let holds = self.outstanding.values().filter_map(|o| o.first).chain(self.lost.iter().copied());
+        let committable = match &self.outlet {
+            Outlet::Direct(direct) => self.engine.committable(direct.holds()),
+            Outlet::Held(_) => BTreeMap::new(),
+        };
         let status = Status {
             tasks: self.tasks,
             open_cameras: self.engine.open_cameras(),
-            outstanding: self.outstanding.len(),
-            committable: self.engine.committable(holds),
-            windows: self.windows,
+            outstanding: self.outlet.outstanding(),
+            committable,
+            windows: self.engine.windows(),
             scores: self.judge.scores().clone(),
+            error: self.error.clone(),
         };
         *self.board.lock().unwrap_or_else(PoisonError::into_inner) = status;
     }

@@ -5,6 +5,7 @@
 mod bench;
 mod check;
 mod cli;
+mod control;
 mod deploy;
 mod destroy;
 mod exit;

@@ -1,9 +1,10 @@
 //! One run of an experiment: testbed, services, network, prepare, launch, wait, finalize, release.
 
 use crate::cli::{DataPath, DeployArgs};
+use crate::control::ControlSocket;
 use crate::load::{Loaded, absolute};
 use crate::measure::measure;
-use crate::network::{ControlSocket, Live};
+use crate::network::Live;
 use crate::progress::Progress;
 use crate::software::{self, Software};
 use fogline_agent::AgentError;

@@ -1,6 +1,7 @@
 //! The command line of `fogline network`.
 
-use super::protocol::{Place, Request};
+use super::protocol::Place;
+use crate::control::Request;
 use clap::{ArgGroup, Args, Subcommand};
 use link::Patch;
 use std::path::PathBuf;

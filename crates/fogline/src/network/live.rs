@@ -1,8 +1,8 @@
 //! The network of a running experiment: its scheduled changes, and what is asked of it by hand.
 
-use super::protocol::{Answer, Changed, Place, Request};
+use super::protocol::{Changed, Place};
 use super::shown::shown;
-use super::socket::Hear;
+use crate::control::{Answer, Hear, Request};
 use crate::timeline::{Moment, Timeline};
 use fogline_journal::{ChangedBy, Event, Journal, JournalError, NetworkChanged, Turn};
 use fogline_plan::{HostId, Plan};

@@ -1,20 +1,17 @@
 //! `fogline network`: looks at the network of a running experiment, and changes it by hand.
 
 mod args;
-mod client;
 mod live;
 mod print;
 mod protocol;
 mod shown;
-mod socket;
 
 pub(crate) use args::NetworkArgs;
 pub(crate) use live::Live;
-pub(crate) use socket::ControlSocket;
+pub(crate) use protocol::{Changed, Place, Shown};
 
+use crate::control::{self, Answer, Trouble};
 use crate::exit::Exit;
-use client::Trouble;
-use protocol::Answer;
 use std::io::Write;
 
 /// Runs the subcommand.
@@ -23,7 +20,7 @@ pub(crate) fn run(args: NetworkArgs) -> Exit {
         Ok(asked) => asked,
         Err(reason) => return refused(&reason),
     };
-    let answer = client::running(&target.folder).and_then(|folder| client::ask(&folder, &request));
+    let answer = control::running(&target.folder).and_then(|folder| control::ask(&folder, &request));
     let text = match answer {
         Ok(Answer::Refused(reason)) => return refused(&reason),
         Ok(Answer::Failed(reason)) => return failed(&reason),

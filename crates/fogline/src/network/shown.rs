@@ -1,7 +1,8 @@
 //! How a running network is: each rule as asked, what its links do now, and their packets.
 
 use super::live::{Live, State};
-use super::protocol::{Answer, Shown, ShownLateness, ShownLink, ShownLinks, ShownPackets, ShownRule};
+use super::protocol::{Shown, ShownLateness, ShownLink, ShownLinks, ShownPackets, ShownRule};
+use crate::control::Answer;
 use fogline_plan::{HostId, Rule};
 use fogline_testbed::TestbedError;
 use link::Profile;

@@ -13,7 +13,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Why there is no answer.
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// It was asked wrongly; says what would be right.
     Asked(String),
     /// There was to be an answer, and none came.
@@ -21,7 +21,7 @@ pub(super) enum Trouble {
 }
 
 /// The folder of the one running experiment that `path`, a scenario folder or a run folder, means.
-pub(super) fn running(path: &Path) -> Result<RunFolder, Trouble> {
+pub(crate) fn running(path: &Path) -> Result<RunFolder, Trouble> {
     let asked = |error: fogline_journal::JournalError| Trouble::Asked(error.to_string());
     if let Ok(folder) = RunFolder::open(path) {
         return if alive(&folder)? { Ok(folder) } else { Err(Trouble::Asked(over(&folder))) };
@@ -64,7 +64,7 @@ fn over(folder: &RunFolder) -> String {
 }
 
 /// Asks the runner of `folder`.
-pub(super) fn ask(folder: &RunFolder, request: &Request) -> Result<Answer, Trouble> {
+pub(crate) fn ask(folder: &RunFolder, request: &Request) -> Result<Answer, Trouble> {
     let mut line = serde_json::to_vec(request).map_err(|error| Trouble::Lost(error.to_string()))?;
     line.push(b'\n');
     let (sender, receiver) = mpsc::sync_channel(1);

@@ -5,8 +5,8 @@
 //! ```text
 //! offset  size  field
 //!      0     4  bytes that follow, at most BYTES_MAX
-//!      4     1  kind: 1 greeting, 2 request, 3 answer
-//!      5     8  the request's number (0 in a greeting)
+//!      4     1  kind: 1 greeting, 2 request, 3 answer, 4 part of a stream
+//!      5     8  the request's number (0 in a greeting), which is also the number of the stream that it opened
 //!     13     4  header bytes, H
 //!     17     H  header, JSON
 //!   17+H   ...  payload, raw
@@ -28,6 +28,8 @@ pub enum Kind {
     Request,
     /// From the agent.
     Answer,
+    /// A part of a stream that a request opened, either way (see [`stream`](crate::stream)).
+    Stream,
 }
 
 impl Kind {
@@ -36,6 +38,7 @@ impl Kind {
             Self::Greeting => 1,
             Self::Request => 2,
             Self::Answer => 3,
+            Self::Stream => 4,
         }
     }
 
@@ -44,6 +47,7 @@ impl Kind {
             1 => Some(Self::Greeting),
             2 => Some(Self::Request),
             3 => Some(Self::Answer),
+            4 => Some(Self::Stream),
             _ => None,
         }
     }
@@ -83,7 +87,7 @@ pub enum FrameError {
         first: String,
     },
     /// The kind is unknown.
-    #[error("{code} is no kind of frame (1 to 3)")]
+    #[error("{code} is no kind of frame (1 to 4)")]
     Kind {
         /// The kind claimed.
         code: u8,

@@ -14,6 +14,9 @@
 //! (a login message, say) is refused by name. No frame is longer than [`frame::BYTES_MAX`]; files of any size pass
 //! in chunks.
 //!
+//! A request for a process to talk to, or for a TCP connection made on the host, opens a byte stream with its own flow
+//! control over the same connection: see [`stream`].
+//!
 //! # Bounds
 //! Every queue in the agent has a limit and refuses by name when full: see [`limits`].
 //!
@@ -34,11 +37,12 @@ mod message;
 mod probe;
 mod sightings;
 pub mod socket;
+pub mod stream;
 mod sys;
 
 pub use agent::samples::SAMPLE_COLUMNS;
 pub use agent::{Role, Settings, serve, serve_on};
-pub use client::Client;
+pub use client::{Client, Stream};
 pub use error::{AgentError, Failure};
 pub use exec::{ExecRequest, ExecResult, Exit};
 pub use file::{FileKind, FileStat, Put};

@@ -33,6 +33,14 @@ pub const CHUNKS_UNDER_WAY: usize = 8;
 pub const END_GRACE: Duration = Duration::from_secs(2);
 /// How long the output of a process that has exited is still read, in case a child holds its pipes.
 pub const DRAIN_GRACE: Duration = Duration::from_millis(250);
+/// Streams that are open at once on one host, with those whose process lives on after them; the next one is refused.
+pub const STREAMS_MAX: usize = 256;
+/// What each side of a stream may send on a channel before the other grants more, in bytes.
+pub const WINDOW_BYTES: usize = 512 << 10;
+/// Longest data of one part of a stream, in bytes.
+pub const PART_BYTES_MAX: usize = 32 << 10;
+/// How long a connection made on a host may take to each address that is tried.
+pub const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// Deadline of calls that take no time of their own.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(30);
 /// Flows that one probe port tells apart; packets of others are not counted.

@@ -7,6 +7,7 @@ use crate::exec::{ExecRequest, Exit};
 use crate::file::{FileStat, Put};
 use crate::job::{JobId, JobStatus};
 use crate::probe::{ProbeListen, ProbePlan, ProbePort, ProbeReport, ProbeSent};
+use crate::stream::{ConnectRequest, ProcessRequest};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use std::time::Duration;
 /// The protocol's name in greetings.
 pub(crate) const PROTOCOL: &str = "fogline-agent";
 /// The protocol's version; the two sides must agree exactly, as they are built together.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// The first frame of each side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +56,8 @@ pub(crate) enum Request {
     ProbeListen(ProbeListen),
     ProbeSend(ProbePlan),
     ProbeReport { token: u64, quiet: Duration },
+    OpenProcess(ProcessRequest),
+    OpenConnection(ConnectRequest),
 }
 
 /// Permission bits of a file that is put.
@@ -84,6 +87,7 @@ pub(crate) enum Reply {
     ProbePort(ProbePort),
     ProbeSent(ProbeSent),
     ProbeReport(ProbeReport),
+    Streaming,
 }
 
 /// A job's status without its tails, which lie one after the other in the payload.

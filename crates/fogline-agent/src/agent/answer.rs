@@ -28,6 +28,11 @@ impl Services {
         Ok(Self { role: settings.role, children, jobs, sampler, listeners })
     }
 
+    /// Who waits for the children.
+    pub(super) fn children(&self) -> &Arc<Children> {
+        &self.children
+    }
+
     /// Ends what runs; the peer is gone.
     pub(super) fn end(&self) {
         self.children.kill_all();

@@ -10,6 +10,7 @@ mod pool;
 mod run;
 pub(crate) mod samples;
 mod sender;
+mod streams;
 
 use crate::error::{AgentError, Failure};
 use crate::frame::{Frame, Kind};
@@ -26,6 +27,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+use streams::Streams;
 
 /// What the agent is to its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,9 +82,11 @@ pub fn serve_on(
 ) -> Result<(), AgentError> {
     let services =
         Services::start(settings).map_err(|error| local(Failure::system("start the agent", &error)))?;
+    let out: Out = Arc::new(Mutex::new(Box::new(write)));
     let agent = Agent {
+        streams: Streams::new(Arc::clone(services.children()), Arc::clone(&out)),
         services: Arc::new(services),
-        out: Arc::new(Mutex::new(Box::new(write))),
+        out,
         quick: Pool::new("quick", QUICK_THREADS_MAX, QUICK_QUEUE_MAX),
         execs: Pool::new("exec", EXECS_MAX, EXEC_QUEUE_MAX),
         waits: Pool::new("wait", EXECS_MAX, EXEC_QUEUE_MAX),
@@ -90,6 +94,7 @@ pub fn serve_on(
     };
     let result = agent.take_requests(read);
     agent.services.end();
+    agent.streams.end();
     result
 }
 
@@ -101,6 +106,7 @@ type Out = Arc<Mutex<Box<dyn Write + Send>>>;
 
 struct Agent {
     services: Arc<Services>,
+    streams: Arc<Streams>,
     out: Out,
     quick: Pool,
     execs: Pool,
@@ -127,6 +133,7 @@ impl Agent {
                     greeted = true;
                 }
                 (Kind::Request, true) => self.take(frame),
+                (Kind::Stream, true) => self.streams.deliver(frame),
                 (kind, _) => return Err(lost(format!("it sent a {kind:?} out of turn"))),
             }
         }
@@ -143,6 +150,7 @@ impl Agent {
             }
         };
         let pool = match &request {
+            Request::OpenProcess(_) | Request::OpenConnection(_) => return self.streams.open(id, request),
             Request::Exec(_) => &self.execs,
             Request::WaitJob { .. } | Request::EndJob { .. } => &self.waits,
             Request::ProbeSend(_) | Request::ProbeReport { .. } => &self.probes,

@@ -19,6 +19,13 @@ const KILL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The command of a request, in a process group of its own, without its standard streams.
 pub(super) fn command_of(request: &ExecRequest) -> Result<Command, Failure> {
+    let mut command = bare_command(request)?;
+    command.process_group(0);
+    Ok(command)
+}
+
+/// The command of a request, without its standard streams and in nothing of its own.
+pub(super) fn bare_command(request: &ExecRequest) -> Result<Command, Failure> {
     let (program, arguments) = request
         .argv
         .split_first()
@@ -32,7 +39,7 @@ pub(super) fn command_of(request: &ExecRequest) -> Result<Command, Failure> {
         }
     }
     let mut command = Command::new(program);
-    command.args(arguments).process_group(0);
+    command.args(arguments);
     command.envs(request.environment.iter().map(|(name, value)| (name, value)));
     if let Some(directory) = &request.directory {
         command.current_dir(directory);

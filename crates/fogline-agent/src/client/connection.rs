@@ -1,19 +1,25 @@
 //! Requests out, answers in, matched by number.
 
+use super::stream::Arrivals;
 use crate::error::{AgentError, Failure};
 use crate::frame::{Frame, Kind};
+use crate::limits::WINDOW_BYTES;
 use crate::message::{Answer, Greeting, Reply, Request};
-use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
+use crate::stream::{Part, cost};
+use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded, unbounded};
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Frames that wait to be written; a caller that finds this full waits until its deadline.
 const OUT_QUEUE_MAX: usize = 64;
+
+/// What may wait for the taker of a stream, by its cost: the windows of two channels, and parts without data.
+const HELD_MAX: usize = 3 * WINDOW_BYTES;
 
 type Delivery = (Answer, Vec<u8>);
 
@@ -21,7 +27,15 @@ type Delivery = (Answer, Vec<u8>);
 #[derive(Debug, Default)]
 struct Waiting {
     calls: HashMap<u64, Sender<Delivery>>,
+    streams: HashMap<u64, Taker>,
     lost: Option<String>,
+}
+
+/// Who takes the parts of a stream. The channel is bounded by what they cost.
+#[derive(Debug)]
+struct Taker {
+    parts: Sender<(Part, Vec<u8>)>,
+    held: Arc<AtomicUsize>,
 }
 
 #[derive(Debug)]
@@ -86,6 +100,56 @@ impl Connection {
         payload: Vec<u8>,
         deadline: Duration,
     ) -> Result<Pending, AgentError> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        self.submit(id, request, payload, deadline)
+    }
+
+    /// Asks for a stream; its number, the pending answer, and where its parts arrive until [`Connection::forget`].
+    pub(super) fn open(
+        &self,
+        request: &Request,
+        deadline: Duration,
+    ) -> Result<(u64, Pending, Arrivals), AgentError> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let (taken, parts) = unbounded();
+        let held: Arc<AtomicUsize> = Arc::default();
+        // Before the request, so that no part can come too early.
+        locked(&self.waiting).streams.insert(id, Taker { parts: taken, held: Arc::clone(&held) });
+        match self.submit(id, request, Vec::new(), deadline) {
+            Ok(pending) => Ok((id, pending, Arrivals { parts, held })),
+            Err(error) => {
+                self.forget(id);
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes no more parts of a stream.
+    pub(super) fn forget(&self, stream: u64) {
+        locked(&self.waiting).streams.remove(&stream);
+    }
+
+    /// Sends a frame that has no answer.
+    pub(super) fn post(&self, frame: Frame, deadline: Duration) -> Result<(), AgentError> {
+        self.out.send_timeout(frame, deadline).map_err(|error| match error {
+            SendTimeoutError::Timeout(_) => {
+                let (host, call) = (self.host.clone(), "a part of a stream".to_owned());
+                AgentError::Deadline { host, call, after: deadline }
+            }
+            SendTimeoutError::Disconnected(_) => self.lost().unwrap_or_else(|| AgentError::Lost {
+                host: self.host.clone(),
+                reason: "the stream closed".to_owned(),
+            }),
+        })
+    }
+
+    fn submit(
+        &self,
+        id: u64,
+        request: &Request,
+        payload: Vec<u8>,
+        deadline: Duration,
+    ) -> Result<Pending, AgentError> {
         let local = |message: String| AgentError::Local { failure: Failure::new("send a request", message) };
         let header = serde_json::to_vec(request).map_err(|error| local(error.to_string()))?;
         if header.len() + payload.len() + 64 > crate::frame::BYTES_MAX {
@@ -95,7 +159,6 @@ impl Connection {
                 crate::frame::BYTES_MAX
             )));
         }
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (answered, answer) = bounded(1);
         {
             let mut waiting = locked(&self.waiting);
@@ -160,6 +223,7 @@ fn lose(waiting: &Mutex<Waiting>, reason: String) {
     let mut waiting = locked(waiting);
     waiting.lost.get_or_insert(reason);
     waiting.calls.clear();
+    waiting.streams.clear();
 }
 
 /// Writes until the last client is dropped.
@@ -185,6 +249,12 @@ fn read_answers(read: impl Read, waiting: &Mutex<Waiting>) -> String {
             Ok(None) => return "it closed the stream".to_owned(),
             Err(error) => return error.to_string(),
         };
+        if frame.kind == Kind::Stream {
+            if let Err(reason) = deliver(waiting, frame) {
+                return reason;
+            }
+            continue;
+        }
         if frame.kind != Kind::Answer {
             return format!("it sent a {:?} where an answer was due", frame.kind);
         }
@@ -198,6 +268,24 @@ fn read_answers(read: impl Read, waiting: &Mutex<Waiting>) -> String {
             Err(error) => return format!("it sent an answer that cannot be read: {error}"),
         }
     }
+}
+
+/// Hands a part to the taker of its stream, without ever waiting for it.
+fn deliver(waiting: &Mutex<Waiting>, frame: Frame) -> Result<(), String> {
+    let id = frame.id;
+    let (part, payload) = Part::of(frame).map_err(|wrong| format!("it sent {wrong}"))?;
+    let mut waiting = locked(waiting);
+    // The stream may have been hung up meanwhile.
+    let Some(taker) = waiting.streams.get(&id) else { return Ok(()) };
+    let cost = cost(payload.len());
+    let held = taker.held.fetch_add(cost, Ordering::AcqRel) + cost;
+    let last = part.is_last();
+    // A taker that is gone wants nothing; one that is too far behind has given credit that it had not.
+    let _ = taker.parts.send((part, payload));
+    if last || held > HELD_MAX {
+        waiting.streams.remove(&id);
+    }
+    Ok(())
 }
 
 fn check_greeting(read: &mut impl Read) -> Result<(), String> {

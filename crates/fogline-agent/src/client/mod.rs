@@ -3,6 +3,7 @@
 mod calls;
 mod connection;
 mod copy;
+mod stream;
 
 use crate::error::AgentError;
 use crate::message::{Reply, Request};
@@ -11,6 +12,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use stream::Stream;
 
 /// A host's agent, as the runner sees it. Cheap to clone; all clones share one stream, which closes with the last
 /// one. All calls may be made from many threads at once.

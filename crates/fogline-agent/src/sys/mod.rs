@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "system calls that the standard library does not wrap; nothing else is here")]
 
 pub(crate) mod process;
+pub(crate) mod terminal;
 pub(crate) mod udp;
 
 use std::io;

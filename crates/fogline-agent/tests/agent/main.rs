@@ -5,6 +5,7 @@
     reason = "a test program, though clippy sees that of `#[test]` only"
 )]
 
+mod connections;
 mod exec;
 mod files;
 mod framing;
@@ -12,6 +13,7 @@ mod init;
 mod jobs;
 mod probes;
 mod samples;
+mod sessions;
 mod streams;
 
 use fogline_agent::{Client, Role, Settings, serve_on};
@@ -48,6 +50,13 @@ impl Guest {
         drop(self.client);
         self.agent.join().unwrap();
     }
+}
+
+/// Does `work` with a guest, which ends once all streams of the work are dropped.
+fn with_guest(work: impl FnOnce(&Guest)) {
+    let guest = Guest::start();
+    work(&guest);
+    guest.end();
 }
 
 /// Waits for a condition; panics with `what` when it never holds.

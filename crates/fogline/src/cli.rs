@@ -4,6 +4,7 @@ use crate::bench::NetworkBenchArgs;
 use crate::exit::Exit;
 use crate::fetch::FetchArgs;
 use crate::network::NetworkArgs;
+use crate::shell::{ShellArgs, SshArgs};
 use crate::traffic::Traffic;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use link::{Bounds, Congestion};
@@ -29,6 +30,8 @@ Examples (S is a scenario folder, for example scenarios/smart-surveillance):
   fogline fetch all                  Apache Kafka and Flink, for `--engine apache`
   fogline network show S             the network of that run, while it lasts
   fogline network cut --src fog --dst cloud S
+  fogline shell cloud-kafka-2-1 --scenario S      a shell on a host of that run
+  fogline ssh S -f -l 8081 -r 8081                a port of a host, on this machine
   fogline report S/20260102-030405   the report of a run again";
 
 /// The subcommands.
@@ -46,6 +49,10 @@ pub(crate) enum Command {
     Destroy(DestroyArgs),
     /// Look at the network of a running experiment, and change it: set, cut, heal.
     Network(NetworkArgs),
+    /// Enter a host of a running experiment, or run a command there.
+    Shell(ShellArgs),
+    /// Forward a port of this machine to a host of a running experiment (-f), or enter the host.
+    Ssh(SshArgs),
     /// Build the report of a run folder again.
     Report(ReportArgs),
     /// Print the JSON Schema of a scenario file, for editors.

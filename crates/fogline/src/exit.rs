@@ -20,6 +20,8 @@ pub(crate) enum Exit {
     Invalid,
     /// Ctrl-C or SIGTERM; everything was released.
     Interrupted,
+    /// A command on a host could not be started, or was lost; all other codes of `fogline shell` are the command's.
+    Unreached,
 }
 
 impl Exit {
@@ -33,6 +35,7 @@ impl Exit {
             Self::Task => 4,
             Self::Invalid => 5,
             Self::Interrupted => 130,
+            Self::Unreached => 255,
         }
     }
 
@@ -46,7 +49,8 @@ Exit codes:
   4    a service, a task or a fetch failed
   5    invalid: the run went through, but its results must not be used (network off, late or
        dropping, results missing, frames unexplained)
-  130  interrupted; everything was released";
+  130  interrupted; everything was released
+fogline shell ends with the code of its command, and with 255 where it cannot reach it.";
 }
 
 impl From<Exit> for ExitCode {

@@ -19,6 +19,7 @@ mod progress;
 mod report;
 mod run;
 mod schema;
+mod shell;
 mod software;
 mod sys;
 mod table;
@@ -42,6 +43,8 @@ fn main() -> ExitCode {
         Command::Fetch(args) => fetch::run(&args),
         Command::Destroy(args) => destroy::run(&args),
         Command::Network(args) => network::run(args),
+        Command::Shell(args) => return shell::run(&args),
+        Command::Ssh(args) => return shell::run_ssh(&args),
         Command::Report(args) => report::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Bench(Bench::Network(args)) => bench::run(&args),

@@ -1,11 +1,12 @@
 //! One run of an experiment: testbed, services, network, prepare, launch, wait, finalize, release.
 
 use crate::cli::{DataPath, DeployArgs};
-use crate::control::ControlSocket;
+use crate::control::{ControlSocket, Desk};
 use crate::load::{Loaded, absolute};
 use crate::measure::measure;
 use crate::network::Live;
 use crate::progress::Progress;
+use crate::shell::Hosts;
 use crate::software::{self, Software};
 use fogline_agent::AgentError;
 use fogline_journal::{
@@ -172,9 +173,20 @@ impl<'a> Run<'a> {
             agent.start_samples(Path::new(SAMPLES), Duration::from_secs(1))?;
         }
         write_services(&self.folder, self.plan)?;
+        let desk = Desk::new(Hosts::new(self.plan, agents, &self.journal));
+        self.open_to_all(&desk, || self.with_services(testbed, &desk, probed))
+    }
+
+    /// From the start of the services to the end of finalize.
+    fn with_services<'b>(
+        &'b self,
+        testbed: &'b LocalTestbed,
+        desk: &Desk<'b>,
+        probed: &mut Option<netem::Snapshot>,
+    ) -> Result<(), Stop> {
         let workflow = Workflow::new(
             &self.plan.hosts,
-            agents.to_vec(),
+            testbed.agents().to_vec(),
             self.context.clone(),
             self.folder.clone(),
             self.journal.clone(),
@@ -188,7 +200,8 @@ impl<'a> Run<'a> {
         let probes = probed.insert(testbed.network()?);
         let (bounds, name) = (self.manifest.bounds, self.folder.name());
         let live = Live::new(self.plan, testbed, bounds, probes.clone(), name, &self.journal);
-        let done = self.with_changes(&live, || self.application(&workflow, &live));
+        let live = desk.take_network(live);
+        let done = self.application(&workflow, live);
         let done = done.and_then(|()| self.play(&workflow, Phase::Finalize));
         self.collect(&workflow)?;
         done?;
@@ -209,22 +222,22 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Does `work` while the network takes changes by hand.
-    fn with_changes(&self, live: &Live<'_>, work: impl FnOnce() -> Result<(), Stop>) -> Result<(), Stop> {
+    /// Does `work` while hosts can be entered and the network can be changed by hand.
+    fn open_to_all(&self, desk: &Desk<'_>, work: impl FnOnce() -> Result<(), Stop>) -> Result<(), Stop> {
+        let closed = |error: std::io::Error| Event::Warning {
+            message: format!("nobody can enter hosts or change the network by hand: {error}"),
+        };
         let socket = match ControlSocket::bind(&self.folder) {
             Ok(socket) => socket,
             Err(error) => {
-                let message = format!("the network cannot be changed by hand: {error}");
-                self.journal.emit(Event::Warning { message })?;
+                self.journal.emit(closed(error))?;
                 return work();
             }
         };
         std::thread::scope(|scope| {
-            if let Err(error) = socket.serve(scope, live) {
-                let message = format!("the network cannot be changed by hand: {error}");
-                self.journal.emit(Event::Warning { message })?;
-            }
-            let done = work();
+            let served = socket.serve(scope, desk);
+            let done = served.map_or_else(|error| self.journal.emit(closed(error)), Ok);
+            let done = done.map_err(Stop::from).and_then(|()| work());
             socket.close();
             done
         })

@@ -62,6 +62,6 @@ const fn verdict_of(exit: Exit) -> Verdict {
         Exit::Success => Verdict::Passed,
         Exit::Invalid => Verdict::Invalid,
         Exit::Interrupted => Verdict::Interrupted,
-        Exit::Internal | Exit::Refused | Exit::Testbed | Exit::Task => Verdict::Failed,
+        Exit::Internal | Exit::Refused | Exit::Testbed | Exit::Task | Exit::Unreached => Verdict::Failed,
     }
 }

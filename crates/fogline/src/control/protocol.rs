@@ -1,7 +1,9 @@
-//! What the command line and a running experiment say to each other: one JSON line each, then the connection ends.
+//! What the command line and a running experiment say to each other: one JSON line each. Then the connection ends, or
+//! becomes a stream of frames (`fogline_agent::frame`) where one was asked for.
 
-use crate::network::{Changed, Place, Shown};
-use link::Patch;
+use crate::network::{Ask, Changed, Shown};
+use crate::shell::ShownHost;
+use fogline_agent::stream::ProcessRequest;
 use serde::{Deserialize, Serialize};
 
 /// Longest request, bytes.
@@ -14,23 +16,30 @@ pub(crate) const ANSWER_MAX: u64 = 64 << 20;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Request {
-    /// Tell how the network is.
-    Show {
-        /// Whether each link is told by itself, and not only what links have in common.
-        #[serde(default)]
-        links: bool,
+    /// About its network.
+    Network(Ask),
+    /// Tell which hosts there are.
+    Hosts,
+    /// Start a process on a host; the connection becomes its stream.
+    Shell {
+        /// The host: a selector that selects one.
+        host: String,
+        /// What to start.
+        process: ProcessRequest,
     },
-    /// Make links behave differently, on top of all else.
-    Set {
-        /// Which links.
-        place: Place,
-        /// What is to be different.
-        patch: Patch,
+    /// Let connections to a port of a host be forwarded as long as this connection lasts.
+    Forward {
+        /// The host: a selector that selects one; else the one host with a service on that port.
+        host: Option<String>,
+        /// The port.
+        port: u16,
     },
-    /// Forget what was set by hand.
-    Heal {
-        /// Which links.
-        place: Place,
+    /// Connect to a port of a host; the connection becomes its stream.
+    Connect {
+        /// The host: a selector that selects one.
+        host: String,
+        /// The port.
+        port: u16,
     },
 }
 
@@ -42,6 +51,13 @@ pub(crate) enum Answer {
     Shown(Box<Shown>),
     /// It is so now.
     Changed(Changed),
+    /// The hosts.
+    Hosts(Vec<ShownHost>),
+    /// The connection is what was asked for now.
+    Open {
+        /// The host's name.
+        host: String,
+    },
     /// The request means nothing here: it has to be asked otherwise.
     Refused(String),
     /// The request was right, but could not be met.

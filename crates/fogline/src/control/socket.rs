@@ -1,7 +1,8 @@
-//! The runner's ear: a socket in the run folder that takes one request per connection.
+//! The runner's ear: a socket in the run folder that takes one request per connection, which may then become a stream.
 
 use super::protocol::{Answer, REQUEST_MAX, Request};
 use fogline_journal::RunFolder;
+use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
@@ -9,13 +10,16 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
-/// Connections that are served at once; more are told to come again.
-const CONNECTIONS_MAX: usize = 4;
+/// Requests that are served at once; more are told to come again.
+const REQUESTS_MAX: usize = 64;
+
+/// Connections that have become streams, at once; more are told to come again.
+const STREAMS_MAX: usize = 256;
 
 /// How long a request may take to come in whole, and an answer to go out.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -28,8 +32,31 @@ const REST: Duration = Duration::from_millis(200);
 
 /// What answers requests.
 pub(crate) trait Hear: Sync {
-    /// The answer to `request`.
-    fn hear(&self, request: Request) -> Answer;
+    /// The answer to `request`, which came over `who`.
+    fn hear(&self, request: Request, who: &UnixStream) -> Heard<'_>;
+}
+
+/// What becomes of a connection once its request is answered.
+pub(crate) type Stream<'a> = Box<dyn FnOnce(&UnixStream) + Send + 'a>;
+
+/// An answer.
+pub(crate) struct Heard<'a> {
+    answer: Answer,
+    stream: Option<Stream<'a>>,
+}
+
+impl From<Answer> for Heard<'_> {
+    fn from(answer: Answer) -> Self {
+        Self { answer, stream: None }
+    }
+}
+
+impl<'a> Heard<'a> {
+    /// An answer after which the connection goes on as a stream, until `stream` returns. That must happen soon after the
+    /// connection was shut down.
+    pub(crate) fn and_then(answer: Answer, stream: Stream<'a>) -> Self {
+        Self { answer, stream: Some(stream) }
+    }
 }
 
 /// A bound socket. Only this user may connect. Its file is removed with it.
@@ -38,6 +65,14 @@ pub(crate) struct ControlSocket {
     listener: UnixListener,
     path: PathBuf,
     over: Arc<AtomicBool>,
+    streams: Mutex<Streams>,
+}
+
+/// Connections that have become streams, to be shut down with the socket.
+#[derive(Debug, Default)]
+struct Streams {
+    next: u64,
+    open: HashMap<u64, UnixStream>,
 }
 
 impl ControlSocket {
@@ -57,7 +92,7 @@ impl ControlSocket {
             Ok(listener)
         });
         fs::remove_dir_all(&private)?;
-        Ok(Self { listener: bound?, path, over: Arc::default() })
+        Ok(Self { listener: bound?, path, over: Arc::default(), streams: Mutex::default() })
     }
 
     /// Answers requests on a thread of `scope` until [`close`](Self::close) or drop.
@@ -90,7 +125,7 @@ impl ControlSocket {
         busy: &Arc<AtomicUsize>,
         stream: UnixStream,
     ) {
-        if busy.fetch_add(1, Ordering::AcqRel) >= CONNECTIONS_MAX {
+        if busy.fetch_add(1, Ordering::AcqRel) >= REQUESTS_MAX {
             busy.fetch_sub(1, Ordering::AcqRel);
             // It goes into the socket's buffer; who does not read it learns nothing.
             let _ = answer(&stream, &Answer::Failed("too many requests at once: try again".to_owned()));
@@ -98,16 +133,56 @@ impl ControlSocket {
         }
         let mine = Busy(Arc::clone(busy));
         let serve = move || {
-            let _mine = mine;
-            let said = match self.request(&stream) {
-                Ok(request) => ear.hear(request),
-                Err(reason) => Answer::Refused(reason),
+            let heard = match self.request(&stream) {
+                Ok(request) => ear.hear(request, &stream),
+                Err(reason) => Answer::Refused(reason).into(),
             };
-            // The other side may be gone; then nobody wants to know.
-            let _ = answer(&stream, &said);
+            match heard.stream {
+                // The other side may be gone; then nobody wants to know.
+                None => drop(answer(&stream, &heard.answer)),
+                Some(carry) => {
+                    drop(mine);
+                    self.carry(stream, &heard.answer, carry);
+                }
+            }
         };
         // Without a thread the connection is closed, and the other side tries again.
         let _ = thread::Builder::new().name("request".to_owned()).spawn_scoped(scope, serve);
+    }
+
+    /// Answers, and lets the connection go on as a stream.
+    fn carry(&self, stream: UnixStream, opened: &Answer, carry: Stream<'_>) {
+        let id = match self.enlist(&stream) {
+            Ok(id) => id,
+            Err(reason) => return drop(answer(&stream, &Answer::Failed(reason))),
+        };
+        let ready = answer(&stream, opened)
+            .and_then(|()| stream.set_read_timeout(None))
+            .and_then(|()| stream.set_write_timeout(None));
+        if ready.is_ok() {
+            carry(&stream);
+        }
+        self.streams().open.remove(&id);
+    }
+
+    fn streams(&self) -> MutexGuard<'_, Streams> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a stream among those that end with the socket.
+    fn enlist(&self, stream: &UnixStream) -> Result<u64, String> {
+        let again = stream.try_clone().map_err(|error| format!("no descriptor for the stream: {error}"))?;
+        let mut streams = self.streams();
+        if self.over.load(Ordering::Acquire) {
+            return Err("the run is over".to_owned());
+        }
+        if streams.open.len() >= STREAMS_MAX {
+            return Err(format!("{STREAMS_MAX} shells and connections are open, the most a run takes"));
+        }
+        streams.next += 1;
+        let id = streams.next;
+        streams.open.insert(id, again);
+        Ok(id)
     }
 
     /// Reads one line, within the time that a request may take.
@@ -140,10 +215,14 @@ impl ControlSocket {
         serde_json::from_slice(&line).map_err(|error| format!("not a request: {error}"))
     }
 
-    /// Stops listening and removes the socket's file. Requests that have begun are answered.
+    /// Stops listening, removes the socket's file and ends all streams. Requests that have begun are answered.
     pub(crate) fn close(&self) {
         if self.over.swap(true, Ordering::AcqRel) {
             return;
+        }
+        // Who takes this lock later sees that it is over.
+        for stream in self.streams().open.values() {
+            let _ = stream.shutdown(Shutdown::Both);
         }
         // A socket that another run put in its place is not possible: the run folder is this runner's alone.
         let _ = fs::remove_file(&self.path);

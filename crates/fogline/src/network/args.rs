@@ -1,7 +1,6 @@
 //! The command line of `fogline network`.
 
-use super::protocol::Place;
-use crate::control::Request;
+use super::protocol::{Ask, Place};
 use clap::{ArgGroup, Args, Subcommand};
 use link::Patch;
 use std::path::PathBuf;
@@ -153,18 +152,18 @@ impl Action {
     ///
     /// # Errors
     /// When a value cannot be read; says what would be right.
-    pub(crate) fn request(self) -> Result<(Target, Request), String> {
+    pub(crate) fn request(self) -> Result<(Target, Ask), String> {
         Ok(match self {
-            Self::Show { links, target } => (target, Request::Show { links }),
+            Self::Show { links, target } => (target, Ask::Show { links }),
             Self::Set { pairs: Pairs { src, dst, symmetric }, values, target } => {
                 let place = Place::Pairs { src, dst, symmetric };
-                (target, Request::Set { place, patch: values.patch()? })
+                (target, Ask::Set { place, patch: values.patch()? })
             }
             Self::Cut { selected, target } => {
                 let patch = Patch { cut: Some(true), ..Patch::default() };
-                (target, Request::Set { place: selected.place(), patch })
+                (target, Ask::Set { place: selected.place(), patch })
             }
-            Self::Heal { selected, target } => (target, Request::Heal { place: selected.place() }),
+            Self::Heal { selected, target } => (target, Ask::Heal { place: selected.place() }),
         })
     }
 }

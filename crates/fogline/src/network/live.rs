@@ -1,8 +1,8 @@
 //! The network of a running experiment: its scheduled changes, and what is asked of it by hand.
 
-use super::protocol::{Changed, Place};
+use super::protocol::{Ask, Changed, Place};
 use super::shown::shown;
-use crate::control::{Answer, Hear, Request};
+use crate::control::Answer;
 use crate::timeline::{Moment, Timeline};
 use fogline_journal::{ChangedBy, Event, Journal, JournalError, NetworkChanged, Turn};
 use fogline_plan::{HostId, Plan};
@@ -146,6 +146,15 @@ impl<'a> Live<'a> {
         Ok(())
     }
 
+    /// The answer to what is asked.
+    pub(crate) fn answer(&self, ask: Ask) -> Answer {
+        match ask {
+            Ask::Show { links } => shown(self, links),
+            Ask::Set { place, patch } => self.set(&place, &patch),
+            Ask::Heal { place } => self.heal(&place),
+        }
+    }
+
     fn set(&self, place: &Place, patch: &Patch) -> Answer {
         if patch.is_empty() {
             return Answer::Refused(
@@ -246,16 +255,6 @@ impl<'a> Live<'a> {
             ));
         }
         Ok(Chosen { unshaped: pairs.saturating_sub(links.len()), links: links.into_iter().collect() })
-    }
-}
-
-impl Hear for Live<'_> {
-    fn hear(&self, request: Request) -> Answer {
-        match request {
-            Request::Show { links } => shown(self, links),
-            Request::Set { place, patch } => self.set(&place, &patch),
-            Request::Heal { place } => self.heal(&place),
-        }
     }
 }
 

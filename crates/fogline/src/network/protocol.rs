@@ -1,7 +1,31 @@
 //! What is said about the network of a running experiment.
 
-use link::Profile;
+use link::{Patch, Profile};
 use serde::{Deserialize, Serialize};
+
+/// What can be asked of a running network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Ask {
+    /// Tell how it is.
+    Show {
+        /// Whether each link is told by itself, and not only what links have in common.
+        #[serde(default)]
+        links: bool,
+    },
+    /// Make links behave differently, on top of all else.
+    Set {
+        /// Which links.
+        place: Place,
+        /// What is to be different.
+        patch: Patch,
+    },
+    /// Forget what was set by hand.
+    Heal {
+        /// Which links.
+        place: Place,
+    },
+}
 
 /// Links, by selectors as the network file has them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

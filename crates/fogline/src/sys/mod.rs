@@ -1,5 +1,7 @@
-//! What the standard library cannot ask of sockets and processes. The only place of this crate with `unsafe`.
+//! What the standard library cannot ask of sockets, processes and terminals. The only place of this crate with `unsafe`.
 #![allow(unsafe_code, reason = "system calls that the standard library does not wrap; nothing else is here")]
+
+pub(crate) mod terminal;
 
 use std::io;
 use std::mem::{MaybeUninit, size_of};

@@ -70,7 +70,9 @@ public final class PeopleCounting {
     }
 
     private static void build(StreamExecutionEnvironment environment, Options options, JobSpec spec) {
-        WatermarkStrategy<Frame> time = WatermarkStrategy.<Frame>forGenerator(context -> new Disorder(spec.watermarkBoundMs()))
+        // A lambda takes along what it names, and a job file does not travel.
+        long boundMs = spec.watermarkBoundMs();
+        WatermarkStrategy<Frame> time = WatermarkStrategy.<Frame>forGenerator(context -> new Disorder(boundMs))
                 .withTimestampAssigner((frame, kafka) -> frame.hasHeader() ? frame.capturedUnixMs() : kafka)
                 .withIdleness(Duration.ofMillis(spec.idleMs()));
         environment

@@ -168,7 +168,8 @@ fn chosen(names: &[String]) -> Result<Vec<Lock>, FetchError> {
 }
 
 fn read(path: &Path) -> Result<Lock, FetchError> {
-    let text = std::fs::read_to_string(path).map_err(FetchError::io("read", path))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| FetchError::Refused(format!("cannot read {}: {error}", path.display())))?;
     let lock = Lock::parse(&path.to_string_lossy(), &text)?;
     // What comes with the program is what hosts are checked against.
     match known().iter().any(|known| known.name == lock.name && known.text != lock.text) {

@@ -98,6 +98,7 @@ pub(crate) fn find(plan: &Plan, places: &Places) -> Result<Software, Missing> {
     let directories = host_directories();
     for requirement in &requires {
         match requirement.look(&directories) {
+            Ok(version) if version.is_empty() => {}
             Ok(version) => drop(software.versions.insert(requirement.program.clone(), version)),
             Err(lacking) => missing.lines.push(lacking.to_string()),
         }
@@ -214,3 +215,6 @@ pub(crate) fn command_for(name: &str, pinned: Option<&Lock>) -> String {
         None => format!("fogline fetch PATH/TO/{name}.lock"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,9 @@ impl Requirement {
     pub(crate) fn look(&self, directories: &[PathBuf]) -> Result<String, Lacking> {
         let Some(program) = self.find(directories) else { return Err(Lacking::Absent(self.clone())) };
         let said = version_of(&program);
-        let line = said.lines().find(|line| line.contains(|letter: char| letter.is_ascii_digit()));
+        // A JVM first repeats the options that the environment gives it.
+        let mut lines = said.lines().filter(|line| !line.starts_with("Picked up "));
+        let line = lines.find(|line| line.contains(|letter: char| letter.is_ascii_digit()));
         let line = line.unwrap_or("").trim().to_owned();
         // A program that does not tell its version is not held back by it.
         match (self.least, first_number(&line)) {

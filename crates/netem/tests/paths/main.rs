@@ -57,7 +57,9 @@ fn judge_as_user(path: DataPath) {
 #[test]
 #[ignore = "started by the tests without root in a namespace of its own"]
 fn in_a_user_namespace() {
-    judge(std::env::var(PATH_VARIABLE).expect("started by another test").parse().unwrap());
+    // Whoever runs the ignored tests too gets here by no other test.
+    let Ok(path) = std::env::var(PATH_VARIABLE) else { return eprintln!("skipped: nothing by itself") };
+    judge(path.parse().unwrap());
 }
 
 #[test]

@@ -26,6 +26,15 @@ fn what_is_built_in_can_be_read() {
 }
 
 #[test]
+fn what_is_built_here_has_the_version_of_this_program() {
+    let built: Vec<Lock> = known().into_iter().filter(|lock| lock.made_by.is_some()).collect();
+    assert!(
+        built.iter().all(|lock| lock.version == env!("CARGO_PKG_VERSION")) && built.len() == 1,
+        "{built:?}"
+    );
+}
+
+#[test]
 fn files_have_names_sizes_and_places() {
     let lock =
         lock(&format!("requires: java 17 jre\n\na.b:c:1.0  {SUM}  5\na.b:d:2:so:linux-x86  {SUM}  7\n"))

@@ -20,12 +20,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 const AFTER: &str = "\
-Packages are kept in the cache: $FOGLINE_CACHE, or fogline in $XDG_CACHE_HOME, or ~/.cache/fogline. Every file is pinned by
-size and SHA-256. What is there and right is not fetched again, so an interrupted fetch goes on where it stopped, and a
-finished one needs neither network nor Maven.
+Packages are kept in the cache: $FOGLINE_CACHE, or fogline in $XDG_CACHE_HOME, or ~/.cache/fogline. Every file is \
+pinned by size and SHA-256. What is there and right is not fetched again, so an interrupted fetch goes on where it \
+stopped, and a finished one needs neither network nor Maven.
 
-The transport is Maven (Debian package maven), with its own settings: mirrors, proxies, and its local repository, from which
-files come that are there already.
+The transport is Maven (Debian package maven), with its own settings: mirrors, proxies, and its local repository, \
+from which files come that are there already.
 
 Examples:
   fogline fetch all                  Apache Kafka, ZooKeeper and Flink (about 120 MB)

@@ -21,6 +21,8 @@ pub(crate) enum Traffic {
     TcpReceive(TcpReceive),
     /// Sends bulk TCP until the receiver has enough.
     TcpSend(TcpSend),
+    /// Sends back what TCP connections bring, each until its other side has ended.
+    TcpAnswer(TcpAnswer),
     /// Receives numbered datagrams.
     UdpReceive(UdpReceive),
     /// Sends numbered datagrams.
@@ -69,6 +71,17 @@ pub(crate) struct TcpSend {
     /// Bytes handed to the kernel at once.
     #[arg(long, default_value_t = 128 << 10)]
     pub(crate) block: usize,
+}
+
+/// Arguments of `tcp-answer`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TcpAnswer {
+    /// Port to listen on.
+    #[arg(long)]
+    pub(crate) port: u16,
+    /// Life, seconds.
+    #[arg(long, default_value_t = 60.0)]
+    pub(crate) patience: f64,
 }
 
 /// Arguments of `udp-receive`.
@@ -216,6 +229,7 @@ pub(crate) fn run(traffic: &Traffic) -> ExitCode {
     let result = match traffic {
         Traffic::TcpReceive(args) => tcp::receive(args).and_then(|it| json(&it)),
         Traffic::TcpSend(args) => tcp::send(args).and_then(|it| json(&it)),
+        Traffic::TcpAnswer(args) => tcp::answer(args).and_then(|it| json(&it)),
         Traffic::UdpReceive(args) => udp::receive(args).and_then(|it| json(&it)),
         Traffic::UdpSend(args) => udp::send(args).and_then(|it| json(&it)),
         Traffic::Echo(args) => echo::icmp(args).and_then(|it| json(&it)),

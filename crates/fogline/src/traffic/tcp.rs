@@ -1,8 +1,8 @@
 //! Bulk TCP.
 
-use super::{ANY, Sent, TcpReceive, TcpReceived, TcpSend, seconds, timed_out, wait_until};
+use super::{ANY, Sent, TcpAnswer, TcpReceive, TcpReceived, TcpSend, seconds, timed_out, wait_until};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddrV4, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddrV4, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -81,6 +81,38 @@ fn count(
         }
     }
     Ok(())
+}
+
+/// Answers every connection on a thread of its own; how many there were.
+pub(super) fn answer(args: &TcpAnswer) -> io::Result<Sent> {
+    let listener = TcpListener::bind((ANY, args.port))?;
+    listener.set_nonblocking(true)?;
+    let (start, patience) = (Instant::now(), seconds(args.patience)?);
+    let mut sent = Sent::default();
+    while start.elapsed() < patience {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                sent.packets += 1;
+                stream.set_nonblocking(false)?;
+                // A connection that breaks ends its thread alone.
+                thread::Builder::new().spawn(move || send_back(&stream))?;
+            }
+            Err(error) if super::is_busy(&error) => wait_until(Instant::now() + RETRY),
+            Err(error) => return Err(error),
+        }
+    }
+    sent.seconds = start.elapsed().as_secs_f64();
+    Ok(sent)
+}
+
+fn send_back(mut stream: &TcpStream) -> io::Result<()> {
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        match stream.read(&mut buffer)? {
+            0 => return stream.shutdown(Shutdown::Write),
+            length => stream.write_all(&buffer[..length])?,
+        }
+    }
 }
 
 /// Connects, and sends until the receiver closes.

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "every test file uses its own part of this")]
 
+pub(crate) mod experiment;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -40,8 +42,13 @@ pub(crate) fn run_folders(scenario: &Path) -> Vec<PathBuf> {
 
 /// Starts `fogline deploy` in the background, its output in `log`.
 pub(crate) fn deploy(scenario: &Path, log: &Path, more: &[&str]) -> Child {
+    deploy_as(Command::new(FOGLINE), scenario, log, more)
+}
+
+/// As [`deploy`], with a command that runs `fogline`.
+pub(crate) fn deploy_as(mut fogline: Command, scenario: &Path, log: &Path, more: &[&str]) -> Child {
     let output = std::fs::File::create(log).expect("a log file");
-    Command::new(FOGLINE)
+    fogline
         .arg("deploy")
         .arg(scenario)
         .args(more)

@@ -1,4 +1,4 @@
-//! What runs on a host: exec, copy, fetch, jobs, samples, probes.
+//! What runs on a host: exec, copy, fetch, jobs, samples, probes, streams.
 //!
 //! One agent runs on every host of an experiment. The runner talks to it over one byte stream and cannot tell a
 //! laptop's host from a remote one: the stream is a socket pair locally, and the standard input and output of

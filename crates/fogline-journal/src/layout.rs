@@ -152,7 +152,7 @@ impl RunFolder {
         self.fogline().join("network-verdict.json")
     }
 
-    /// `fogline/control.sock`: where the runner takes changes of the network while it lasts.
+    /// `fogline/control.sock`: where the runner takes changes of the network, and lets hosts be entered, while it lasts.
     pub fn control(&self) -> PathBuf {
         self.fogline().join("control.sock")
     }

@@ -13,6 +13,7 @@ mod counters;
 mod dataset;
 mod drain;
 mod exit;
+mod follow;
 mod gateway;
 mod job;
 mod kafka;
@@ -50,6 +51,7 @@ enum Command {
     Gateway(Box<gateway::GatewayArgs>),
     Job(job::JobArgs),
     Collector(collector::CollectorArgs),
+    Follow(follow::FollowArgs),
     Stop(stop::StopArgs),
     Wait(stop::WaitArgs),
     Topic(topic::TopicArgs),
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Command::Gateway(args) => ("gateway", gateway::run(&args)),
         Command::Job(args) => ("job", job::run(&args)),
         Command::Collector(args) => ("collector", collector::run(&args)),
+        Command::Follow(args) => ("follow", follow::run(&args)),
         Command::Stop(args) => ("stop", stop::stop(&args)),
         Command::Wait(args) => ("wait", stop::wait(&args)),
         Command::Topic(args) => ("topic", topic::run(&args).and_then(|lines| print(&lines))),

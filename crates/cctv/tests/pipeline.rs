@@ -1,9 +1,11 @@
 //! Cameras, gateway, job and collectors over real brokers: every frame is accounted for.
 
+#![allow(clippy::unwrap_used, reason = "a test fails loudly")]
+
 mod support;
 
 use meter::Account;
-use support::{Bench, Brokers};
+use support::{Bench, Brokers, Running};
 
 const CAMERAS: usize = 8;
 
@@ -48,6 +50,7 @@ fn the_ledger_of_a_small_run_balances_whoever_is_stopped_first() {
     }
     assert_eq!((job.exit_code(), gateway.exit_code()), (0, 0));
 
+    let stands_in = follow(&bench, &brokers);
     let [gateway, job] = ["gateway", "job"].map(|role| bench.account(role, "1"));
     let [frames, windows] = ["in-sink", "out-sink"].map(|role| bench.account(role, "1"));
     [&gateway, &job, &frames, &windows].into_iter().for_each(balances);
@@ -61,6 +64,8 @@ fn the_ledger_of_a_small_run_balances_whoever_is_stopped_first() {
     nothing_lost(&gateway, &job);
     nothing_lost(&gateway, &frames);
     nothing_lost(&job, &windows);
+    assert_eq!(stands_in.cameras, job.cameras, "what can be seen of a job says the same as the job");
+    assert_eq!(stands_in.facts["windows"], job.facts["windows"]);
     assert_eq!(gateway.facts["missing_frames"], 0);
     assert_eq!(job.total().dropped_total(), 0, "frames came in order and in time: {:?}", job.total());
     assert!(job.facts["truth_frames.motion"].as_u64().unwrap() > 0);
@@ -73,6 +78,19 @@ fn the_ledger_of_a_small_run_balances_whoever_is_stopped_first() {
     let seen = |tag: &str| intervals.iter().filter(|i| i.tag == tag).map(|i| i.latency.count()).sum::<u64>();
     assert_eq!(seen("fog-to-cloud"), frames.total().frames_in);
     assert_eq!(seen("capture-to-cloud"), frames.total().frames_in);
+}
+
+/// The account that a follower of the job writes from the topics alone.
+fn follow(bench: &Bench, brokers: &Brokers) -> Account {
+    let metrics = format!("{}/followed", bench.metrics());
+    let args = ["follow", "--kafka", &brokers.kafka, "--group", "test", "--metrics", &metrics];
+    let mut follower = Running::cctv(&args);
+    support::cctv(&["wait", "job", "--until", "ready", "--metrics", &metrics, "--timeout", "30s"]).ok();
+    support::cctv(&["stop", "job", "--metrics", &metrics, "--timeout", "40s"]).ok();
+    assert_eq!(follower.exit_code(), 0);
+    let account = Account::read(&std::path::Path::new(&metrics).join("job-1.account.json")).unwrap();
+    balances(&account);
+    account
 }
 
 #[test]

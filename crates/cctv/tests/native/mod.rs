@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use frame::{CameraEnd, CameraId, Counted, Header, Window};
 use meter::Account;
@@ -15,8 +16,7 @@ use tempfile::TempDir;
 use super::apache::PATIENCE;
 use super::apache::kafka::Kafka;
 use super::apache::process::Process;
-use super::apache::topic::Written;
-use super::apache::topic::{self, Output};
+use super::apache::topic::{Output, Written};
 
 /// Partitions of the input and the output.
 pub(crate) const PARTITIONS: i32 = 4;
@@ -38,13 +38,20 @@ pub(crate) struct Bench {
 impl Bench {
     /// Makes the topics and the job file: windows of one second, a transaction every 200 ms.
     pub(crate) fn new(kafka: &Kafka) -> Self {
-        topic::create(kafka, PARTITIONS, &["in-uni-data", "out-uni-data"]);
+        let (urls, partitions) = (kafka.urls(), PARTITIONS.to_string());
+        let replication = urls.split(',').count().to_string();
+        let created = Command::new(env!("CARGO_BIN_EXE_cctv"))
+            .args(["topic", "create", "--kafka", &urls, "--partitions", &partitions, "--timeout", "60s"])
+            .args(["--replication", &replication, "in-uni-data", "out-uni-data"])
+            .output()
+            .unwrap();
+        assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
         let dir = tempfile::tempdir().unwrap();
         let job = r#"{"input_topic":"in-uni-data","output_topic":"out-uni-data","group_id":"counting",
             "counter":"motion","watermark_bound_ms":500,"idle_ms":120000,"window_ms":1000,
             "guarantee":"exactly-once","checkpoint_ms":200}"#;
         fs::write(dir.path().join("job.json"), job).unwrap();
-        Self { dir, urls: kafka.urls() }
+        Self { dir, urls }
     }
 
     /// A file or folder of this bench.

@@ -19,7 +19,7 @@ pub(crate) struct Brokers {
     pub(crate) mqtt: String,
     pub(crate) kafka: String,
     processes: Vec<Running>,
-    _data: TempDir,
+    _data: Option<TempDir>,
 }
 
 impl Brokers {
@@ -30,17 +30,14 @@ impl Brokers {
             return None;
         }
         let data = tempfile::tempdir().unwrap();
-        let (mqtt, kafka) = (free_address(), free_address());
+        let kafka = free_address();
         let log = data.path().join("kafka").display().to_string();
         let kafka_args = ["kafka", "--listen", &kafka, "--advertise", &kafka, "--data", &log];
-        let processes = vec![
-            Running::start_binary(&binary, "broker-mqtt", &["mqtt", "--listen", &mqtt]),
-            Running::start_binary(&binary, "broker-kafka", &kafka_args),
-        ];
-        for address in [&mqtt, &kafka] {
-            until(&format!("{address} accepts"), || TcpStream::connect(address).is_ok());
-        }
-        let brokers = Self { mqtt, kafka, processes, _data: data };
+        let process = Running::start_binary(&binary, "broker-kafka", &kafka_args);
+        until(&format!("{kafka} accepts"), || TcpStream::connect(&kafka).is_ok());
+        let mut brokers = Self::with_kafka(&kafka)?;
+        brokers.processes.push(process);
+        brokers._data = Some(data);
         cctv(&[
             "topic",
             "create",
@@ -53,6 +50,19 @@ impl Brokers {
         ])
         .ok();
         Some(brokers)
+    }
+
+    /// The embedded MQTT broker beside Kafka brokers that are there already.
+    pub(crate) fn with_kafka(urls: &str) -> Option<Self> {
+        let binary = Path::new(env!("CARGO_BIN_EXE_cctv")).with_file_name("broker");
+        if !binary.exists() {
+            eprintln!("SKIPPED: {} is not built; `cargo build --release -p broker` first", binary.display());
+            return None;
+        }
+        let mqtt = free_address();
+        let processes = vec![Running::start_binary(&binary, "broker-mqtt", &["mqtt", "--listen", &mqtt])];
+        until(&format!("{mqtt} accepts"), || TcpStream::connect(&mqtt).is_ok());
+        Some(Self { mqtt, kafka: urls.to_owned(), processes, _data: None })
     }
 }
 

@@ -40,7 +40,8 @@ const CLIENT_QUEUE: usize = 66_000;
 /// Subscribes to `cameras/+/frames`, drops second deliveries, stamps and processes each frame, and produces
 /// it to Kafka keyed by its camera (acks=all, idempotent). A frame is acknowledged to the MQTT broker only
 /// after Kafka has it, so a gateway that dies loses nothing. At most `--queue` frames are inside at a time;
-/// the rest waits at the broker. A broken header, an unreadable picture and a count of more than 10000
+/// the rest waits at the broker, also while Kafka is away. A frame that Kafka does not take within two minutes is dropped
+/// as `kafka`. A broken header, an unreadable picture and a count of more than 10000
 /// cameras drop the frame, counted by reason.
 ///
 /// SIGTERM drains: the gateway goes on until every camera it has seen has sent its end marker and Kafka has

@@ -122,6 +122,21 @@ impl RunFolder {
         self.root.join("experiment-results")
     }
 
+    /// `monitoring-data/`: what engines say of themselves, a folder per engine.
+    pub fn monitoring_data(&self) -> PathBuf {
+        self.root.join("monitoring-data")
+    }
+
+    /// `monitoring-data/flink/`: CSV files of `gauge sample flink`, one per cluster.
+    pub fn flink_metrics(&self) -> PathBuf {
+        self.monitoring_data().join("flink")
+    }
+
+    /// `monitoring-data/kafka/`: lists of Kafka's JmxTool, one per broker.
+    pub fn kafka_metrics(&self) -> PathBuf {
+        self.monitoring_data().join("kafka")
+    }
+
     /// `fogline/`: what the runner itself records.
     pub fn fogline(&self) -> PathBuf {
         self.root.join("fogline")

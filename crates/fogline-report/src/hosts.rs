@@ -21,6 +21,14 @@ impl HostSeries {
         sum / (self.samples.len().max(1)) as f64
     }
 
+    /// CPU time of all samples, seconds. Each sample's load is over the time since the one before; the first one's, over
+    /// as long as the second one's.
+    pub(crate) fn cpu_s(&self) -> f64 {
+        let spans = || self.samples.windows(2).map(|pair| pair[1].0 - pair[0].0);
+        let spans = spans().take(1).chain(spans());
+        spans.zip(&self.samples).map(|(span, sample)| span * sample.1 / 100.0).sum()
+    }
+
     /// Largest resident memory, MiB.
     pub(crate) fn memory_mib_max(&self) -> f64 {
         self.samples.iter().map(|sample| sample.2).fold(0.0, f64::max)
@@ -88,5 +96,18 @@ pub(crate) fn chart(
         x_scale: Scale::Linear,
         y_top: None,
         lines: hosts.iter().map(line).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_is_load_times_the_time_before_it() {
+        let host =
+            |samples: &[(f64, f64, f64)]| HostSeries { host: String::new(), samples: samples.to_vec() };
+        assert_eq!(host(&[(10.0, 50.0, 0.0), (12.0, 100.0, 0.0), (13.0, 200.0, 0.0)]).cpu_s(), 5.0);
+        assert_eq!([host(&[]).cpu_s(), host(&[(1.0, 50.0, 0.0)]).cpu_s()], [0.0, 0.0]);
     }
 }

@@ -4,7 +4,9 @@
 //! later. [`Evaluation::of`] reads and judges; [`Evaluation::write`] writes `fogline/ledger.csv` and `report.html`.
 
 mod chart;
+mod engines;
 mod error;
+mod figures;
 mod hosts;
 mod latency;
 mod ledger;
@@ -14,8 +16,10 @@ mod results;
 mod throughput;
 
 pub use error::ReportError;
+pub use figures::{Figures, HostFigures, LatencyFigures};
 pub use ledger::{Ledger, LedgerRow};
 
+use engines::EngineView;
 use fogline_journal::{Manifest, RunFolder};
 use hosts::HostSeries;
 use latency::Distribution;
@@ -30,6 +34,7 @@ pub struct Evaluation {
     latencies: Vec<Distribution>,
     tiers: Vec<Tier>,
     hosts: Vec<HostSeries>,
+    engines: EngineView,
     network: NetworkView,
     results: Results,
     reasons: Vec<String>,
@@ -51,6 +56,7 @@ impl Evaluation {
             latencies: latency::distributions(&results.latencies),
             tiers: throughput::tiers(&results),
             hosts: hosts::read(&folder.dstat())?,
+            engines: EngineView::read(folder)?,
             ledger,
             network,
             results,

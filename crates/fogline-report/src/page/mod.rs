@@ -1,5 +1,6 @@
 //! The report as one self-contained HTML page: no script, no request to anywhere.
 
+mod engines;
 mod network;
 mod sections;
 mod table;
@@ -27,6 +28,7 @@ pub(crate) fn render(evaluation: &Evaluation, run: &str, manifest: &Manifest) ->
         sections::throughput(evaluation, manifest),
         sections::counts(evaluation),
         sections::ledger(evaluation),
+        engines::engines(evaluation, manifest),
         network::network(evaluation, manifest),
         sections::hosts(evaluation),
         sections::provenance(manifest),

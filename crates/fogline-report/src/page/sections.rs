@@ -1,12 +1,13 @@
 //! The sections of the page, in the order in which a reader asks.
 
+use super::engines::ENGINES;
 use super::table::{Table, number};
 use crate::chart::{Chart, escape};
 use crate::{Evaluation, hosts, latency, ledger, throughput};
 use fogline_journal::Manifest;
 use std::collections::BTreeMap;
 
-fn figure(chart: &Chart, caption: &str) -> String {
+pub(super) fn figure(chart: &Chart, caption: &str) -> String {
     format!("<figure>{}<figcaption>{caption}</figcaption></figure>", chart.svg())
 }
 
@@ -212,7 +213,8 @@ pub(super) fn provenance(manifest: &Manifest) -> String {
     for file in &manifest.scenario_files {
         row(&file.name, format!("sha256 {}", file.sha256));
     }
-    for (name, value) in &manifest.facts {
+    // The engines have a section of their own.
+    for (name, value) in manifest.facts.iter().filter(|(name, _)| *name != ENGINES) {
         row(name, value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     }
     format!("<h2>Provenance</h2>{}", table.finish())

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test says what it skips, and fails loudly")]
 
+pub(crate) mod flink;
 pub(crate) mod kafka;
 pub(crate) mod process;
 pub(crate) mod topic;

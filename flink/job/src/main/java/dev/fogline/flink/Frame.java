@@ -21,7 +21,7 @@ public final class Frame {
     public boolean gated;
     /** Whether the camera's stream has ended. */
     public boolean last;
-    /** Why the frame is in no window, where that is known already: {@code bad-header}, {@code corrupt}. */
+    /** Why the frame is in no window, where that is known already: {@code bad-header}, {@code corrupt}, {@code future}. */
     public String problem;
     /** The picture; null once it has been counted. */
     public byte[] jpeg;

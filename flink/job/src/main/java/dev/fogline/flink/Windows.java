@@ -22,6 +22,9 @@ import org.apache.flink.util.Collector;
  * before a restart, after which the watermark begins anew); an end marker closes the camera's windows.
  */
 final class Windows extends KeyedProcessFunction<String, Frame, Result> {
+    /** The reason under which a frame is dropped that claims to be far ahead of the clock. */
+    static final String FUTURE = "future";
+
     private static final long NS_PER_MS = 1_000_000;
 
     private final long lengthNs;
@@ -61,8 +64,8 @@ final class Windows extends KeyedProcessFunction<String, Frame, Result> {
     }
 
     private void take(Frame frame, Camera camera, Context context) throws Exception {
-        if (Disorder.isAhead(frame)) {
-            drop(camera, "future");
+        if (FUTURE.equals(frame.problem)) {
+            drop(camera, FUTURE);
             return;
         }
         long start = frame.capturedUnixNs - frame.capturedUnixNs % lengthNs;

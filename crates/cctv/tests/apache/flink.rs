@@ -5,12 +5,16 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::process::{JVM, Process, free_ports};
 use super::{PATIENCE, software};
+
+/// One cluster at a time: two would starve each other on a small machine.
+static TURN: Mutex<()> = Mutex::new(());
 
 /// Slots of a task manager.
 const SLOTS: u64 = 4;
@@ -40,6 +44,7 @@ pub(crate) struct Flink {
     java: Vec<String>,
     jar: PathBuf,
     dir: TempDir,
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Flink {
@@ -47,6 +52,8 @@ impl Flink {
     pub(crate) fn start() -> Option<Self> {
         let flink = software("flink", "lib")?;
         let counting = software("people-counting", "people-counting.jar")?;
+        // A test that failed has taken its cluster along.
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = tempfile::tempdir().unwrap();
         let [rpc, rest] = free_ports();
         fs::write(dir.path().join("config.yaml"), options(dir.path(), rpc, rest)).unwrap();
@@ -77,7 +84,15 @@ impl Flink {
         job_manager.start();
         task_manager.start();
         let jar = counting.join("people-counting.jar");
-        let mut flink = Self { job_manager, task_manager, rest: format!("127.0.0.1:{rest}"), java, jar, dir };
+        let mut flink = Self {
+            job_manager,
+            task_manager,
+            rest: format!("127.0.0.1:{rest}"),
+            java,
+            jar,
+            dir,
+            _turn: turn,
+        };
         flink.wait_slots();
         Some(flink)
     }

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 /// The longest any single step may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(150);
 
-/// A folder of fetched software, or `None`, said loudly, where it is not here. Looks in `$FOGLINE_SOFTWARE`, beside the
-/// programs that were built, and in the cache of `fogline fetch`; `inside` is a file or folder that it must have.
+/// A folder of fetched software, or `None`, said loudly, where it is not here. Looks in `$FOGLINE_SOFTWARE` and only there, or beside the
+/// programs that were built and in the cache of `fogline fetch`; `inside` is a file or folder that it must have.
 pub(crate) fn software(name: &str, inside: &str) -> Option<PathBuf> {
     if !Command::new("java")
         .arg("-version")
@@ -32,7 +32,10 @@ pub(crate) fn software(name: &str, inside: &str) -> Option<PathBuf> {
         .or_else(|| variable("XDG_CACHE_HOME").map(|cache| cache.join("fogline")))
         .or_else(|| variable("HOME").map(|home| home.join(".cache/fogline")))
         .map(|cache| cache.join("software"));
-    let folders: Vec<PathBuf> = [variable("FOGLINE_SOFTWARE"), built, cache].into_iter().flatten().collect();
+    let folders: Vec<PathBuf> = match variable("FOGLINE_SOFTWARE") {
+        Some(folder) => vec![folder],
+        None => [built, cache].into_iter().flatten().collect(),
+    };
     let found = folders.iter().map(|folder| folder.join(name)).find(|folder| folder.join(inside).exists());
     if found.is_none() {
         eprintln!("skipped: no {name}/{inside} in any of {folders:?}; `fogline fetch {name}` gets it");

@@ -79,6 +79,30 @@ fn a_second_job_of_the_group_fences_the_first_which_says_so() {
 
 #[test]
 #[ignore = "starts Apache Kafka: scripts/test runs it"]
+fn results_that_pile_up_do_not_wait_for_their_time() {
+    let Some(kafka) = Kafka::start(1) else { return };
+    let bench = Bench::new(&kafka);
+    let spec = std::fs::read_to_string(bench.path("job.json")).unwrap();
+    let spec = spec.replace("\"checkpoint_ms\":200", "\"checkpoint_ms\":86400000");
+    // Every frame is a window of its own.
+    std::fs::write(bench.path("job.json"), spec.replace("\"window_ms\":1000", "\"window_ms\":100")).unwrap();
+    let (mut feeder, mut reader) = (Feeder::new(&kafka), Reader::new(&kafka, "out-uni-data", PARTITIONS));
+    let mut job = bench.job("1", &[]);
+    job.start();
+    feeder.send(900);
+    reader.until("windows long before the day is over", |records| records.len() > 5_000);
+    feeder.end();
+    job.terminate();
+    assert_eq!(job.exit_code(), 0, "{}", job.said());
+    let all = (900 * native::CAMERAS + native::CAMERAS) as usize;
+    reader.until("everything", |records| records.len() >= all);
+    assert_eq!(reader.records.len(), all);
+    let transactions = bench.account("1").facts["transactions"].as_u64().unwrap();
+    assert!((2..20).contains(&transactions), "{transactions}");
+}
+
+#[test]
+#[ignore = "starts Apache Kafka: scripts/test runs it"]
 fn a_state_that_is_not_this_job_s_is_refused() {
     let Some(kafka) = Kafka::start(1) else { return };
     let bench = Bench::new(&kafka);

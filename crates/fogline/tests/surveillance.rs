@@ -8,32 +8,13 @@ mod support;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
-use support::{FOGLINE, LENIENT, Traces, no_testbed, repository, run_folders};
+use support::results::{artifacts, assert_ledger, assert_results, copy_scenario, obstacle};
+use support::{FOGLINE, LENIENT, Traces, run_folders};
 
 /// `nobody`: an ordinary user on every machine.
 const ORDINARY: &str = "65534";
-
-fn artifacts() -> PathBuf {
-    repository().join("scenarios/smart-surveillance/artifacts")
-}
-
-/// The scenario in a folder of its own, so that its run folder is the test's.
-fn copy_scenario(folder: &Path) {
-    let original = repository().join("scenarios/smart-surveillance");
-    for name in ["layers_services.yaml", "network.yaml", "workflow.yaml"] {
-        std::fs::copy(original.join(name), folder.join(name)).expect("a scenario file");
-    }
-}
-
-/// Why the experiment cannot run here, if so.
-fn obstacle() -> Option<String> {
-    if !artifacts().join("dataset/dataset.json").is_file() {
-        return Some("there is no data set (scripts/test prepares it)".to_owned());
-    }
-    no_testbed()
-}
 
 fn assert_trusted(output: &Output, scenario: &Path) {
     let said =
@@ -42,8 +23,8 @@ fn assert_trusted(output: &Output, scenario: &Path) {
     println!("{said}");
     let run = run_folders(scenario).pop().expect("a run folder");
     assert_hosts(&run);
-    assert_results(&run);
-    assert_ledger(&run);
+    assert_results(&run, 320);
+    assert_ledger(&run, 320);
     assert_network(&run);
     assert_links(&run);
     for name in ["report.html", "workflow-validate.out", "fogline/manifest.json", "fogline/network.json"] {
@@ -56,49 +37,6 @@ fn assert_hosts(run: &Path) {
     let text = std::fs::read_to_string(run.join("layers_services-validate.yaml")).expect("the services");
     let hosts: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_prefix("  - ")).collect();
     assert_eq!(hosts.len(), 15, "{text}");
-}
-
-fn accounts(folder: &Path, prefix: &str) -> Vec<Value> {
-    let mut found = Vec::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(folder) = open.pop() {
-        for entry in std::fs::read_dir(&folder).expect("results").filter_map(Result::ok) {
-            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
-            if path.is_dir() {
-                open.push(path);
-            } else if name.starts_with(prefix) && name.ends_with(".account.json") {
-                for beside in ["csv", "hlog"] {
-                    let beside = path.with_file_name(name.replace("account.json", beside));
-                    assert!(beside.is_file(), "{} is missing", beside.display());
-                }
-                let text = std::fs::read_to_string(&path).expect("an account");
-                found.push(serde_json::from_str(&text).expect("an account is JSON"));
-            }
-        }
-    }
-    found
-}
-
-fn assert_results(run: &Path) {
-    let results = run.join("experiment-results");
-    for (prefix, processes) in
-        [("camera-", 320), ("gateway-", 4), ("job-", 1), ("in-sink-", 1), ("out-sink-", 1)]
-    {
-        let accounts = accounts(&results, prefix);
-        assert_eq!(accounts.len(), processes, "{prefix}");
-        assert!(accounts.iter().all(|account| account["complete"] == true), "a {prefix} process was cut off");
-    }
-    let windows = accounts(&results, "out-sink-").remove(0);
-    let cameras = windows["cameras"].as_object().expect("cameras");
-    let seen = cameras.values().filter(|camera| camera["in"].as_u64().unwrap_or(0) > 0).count();
-    assert_eq!(seen, 320, "cameras with windows in out-uni-data");
-}
-
-fn assert_ledger(run: &Path) {
-    let ledger = std::fs::read_to_string(run.join("fogline/ledger.csv")).expect("the ledger");
-    let rows: Vec<&str> = ledger.lines().skip(1).collect();
-    assert_eq!(rows.len(), 320);
-    assert!(rows.iter().all(|row| row.ends_with(",0")), "unexplained frames:\n{ledger}");
 }
 
 /// All 80 ordered pairs of the file are links, packets came through every one of them before the launch, and on every

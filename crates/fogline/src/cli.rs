@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::bench::NetworkBenchArgs;
+use crate::bench::engines::EngineBenchArgs;
 use crate::exit::Exit;
 use crate::fetch::FetchArgs;
 use crate::network::NetworkArgs;
@@ -70,6 +71,8 @@ pub(crate) enum Command {
 pub(crate) enum Bench {
     /// Measure the emulated network, against a plain bridge on the same machine in the same run.
     Network(NetworkBenchArgs),
+    /// Run a scenario with one choice of engines after the other, in turns, and compare throughput, latency and cost.
+    Engines(EngineBenchArgs),
 }
 
 /// Where the scenario is.

@@ -48,6 +48,7 @@ fn main() -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Bench(Bench::Network(args)) => bench::run(&args),
+        Command::Bench(Bench::Engines(args)) => bench::engines::run(&args),
         Command::Traffic(traffic) => return traffic::run(&traffic),
     };
     exit.into()

@@ -5,6 +5,7 @@ mod bed;
 mod bulk;
 mod cpu;
 mod delay;
+pub(crate) mod engines;
 mod latency;
 mod loss;
 mod outcome;

@@ -189,7 +189,7 @@ impl Row {
 }
 
 /// Four significant digits, no more than three after the point.
-fn short(value: f64) -> String {
+pub(super) fn short(value: f64) -> String {
     let digits = if value == 0.0 { 0 } else { 3 - value.abs().log10().floor() as i32 };
     let text = format!("{value:.*}", digits.clamp(0, 3) as usize);
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }

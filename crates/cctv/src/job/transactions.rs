@@ -201,8 +201,7 @@ impl Transactions {
         let since = Instant::now();
         loop {
             let Err(error) = call() else { return Ok(()) };
-            if !matches!(&error, KafkaError::Transaction(inner) if inner.is_retriable() && !inner.is_fatal() && !inner.txn_requires_abort())
-            {
+            if !may_be_repeated(&error) {
                 return Err(sort(error));
             }
             if Instant::now() >= deadline {
@@ -239,6 +238,18 @@ impl Transactions {
             )),
             _ => Failure::failed(format!("a transaction at {brokers} failed for good: {error}")),
         }
+    }
+}
+
+/// Whether the same call may succeed later. The client library sends what is left before it commits or aborts, and a
+/// broker that is away makes that take longer than one call may.
+fn may_be_repeated(error: &KafkaError) -> bool {
+    match error {
+        KafkaError::Transaction(inner) => {
+            inner.is_retriable() && !inner.is_fatal() && !inner.txn_requires_abort()
+        }
+        KafkaError::Flush(code) => *code == RDKafkaErrorCode::OperationTimedOut,
+        _ => false,
     }
 }
 

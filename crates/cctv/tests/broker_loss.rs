@@ -25,6 +25,10 @@ fn the_ledger_balances_when_the_broker_is_killed_and_comes_back() {
     let topics = ["in-uni-data", "out-uni-data"];
     cctv(&[&["topic", "create", "--kafka", &brokers.kafka, "--partitions", "4"], &topics[..]].concat()).ok();
     let bench = support::Bench::new();
+    // Longer than the broker is away: else partitions are idle when it comes back, and who comes back last is late.
+    let spec = std::fs::read_to_string(bench.job()).unwrap();
+    assert!(spec.contains("\"idle_ms\":3000"), "{spec}");
+    std::fs::write(bench.job(), spec.replace("\"idle_ms\":3000", "\"idle_ms\":120000")).unwrap();
     let mut job = bench.start_job(&brokers, &["--guarantee", "exactly-once", "--connect-timeout", "60s"]);
     // Fewer places than frames that come while the broker is away: the rest waits at the MQTT broker.
     let mut gateway = bench.gateway(&brokers, "1", &["--process", "gate", "--queue", "64"]);

@@ -1,7 +1,7 @@
 //! Layers to hosts and registered services.
 
 use crate::name::{HOSTS_MAX, Names, address};
-use crate::own::{Own, with_extras};
+use crate::own::{MEMBERS_MAX, Own, with_extras};
 use crate::{Host, HostId, Options, Service};
 use fogline_scenario::{
     Definition, Engine, Findings, Layer, Placement, Role, Scenario, ServiceRequest, hint, nearest,
@@ -82,6 +82,16 @@ fn check_options(scenario: &Scenario, options: &Options, findings: &mut Findings
         let message = format!("no service of this scenario has an engine `{wanted}`");
         findings.error(&first.name.place, message, hint(wanted, &known));
     }
+}
+
+/// The hosts of one instance know each other, which has its limit.
+fn too_many_members(request: &ServiceRequest, findings: &mut Findings) {
+    let (name, quantity) = (&request.name.value, request.quantity.value);
+    let message = format!(
+        "one instance of `{name}` has {quantity} hosts that know each other; {MEMBERS_MAX} is the most"
+    );
+    let hint = "`repeat` makes instances that know nothing of each other".to_owned();
+    findings.error(&request.quantity.place, message, hint);
 }
 
 fn copies(request: &ServiceRequest) -> usize {
@@ -188,6 +198,7 @@ impl<'s> Expanded<'s> {
                 let own = Own { engine: None, members: &hosts, env: &env };
                 self.register(position, None, hosts.clone(), &own, findings);
             }
+            Some(_) if hosts.len() > MEMBERS_MAX => too_many_members(position.request, findings),
             Some(Chosen { engine, .. }) => {
                 let own = Own { engine: Some(engine), members: &hosts, env: &env };
                 for role in &engine.roles {

@@ -342,6 +342,19 @@ fn large_scenarios_are_planned_and_absurd_bindings_are_refused() {
     let (plan, findings) = planned(layers, "networks: [{src: l, dst: l, delay: 1ms}]", "");
     assert!(plan.is_none());
     assert!(findings[0].message.contains("more than 1000000 pairs"), "{findings:?}");
+    let kafka = |quantity| {
+        format!(
+            "environment: {{local: {{}}}}\nlayers: [{{name: l, services: [{{name: kafka, quantity: {quantity}}}]}}]"
+        )
+    };
+    let (plan, findings) = planned(&kafka(1_001), "", "");
+    assert!(plan.is_none());
+    assert!(
+        findings[0].message.contains("has 1001 hosts that know each other; 1000 is the most"),
+        "{findings:?}"
+    );
+    let (plan, _) = planned(&kafka(1_000), "", "");
+    assert_eq!(plan.unwrap().services[0].variables["members"].as_array().unwrap().len(), 1_000);
 }
 
 #[test]

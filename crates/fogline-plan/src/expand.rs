@@ -80,7 +80,11 @@ fn check_options(scenario: &Scenario, options: &Options, findings: &mut Findings
     if !known.contains(wanted.as_str()) {
         let known: Vec<&str> = known.into_iter().collect();
         let message = format!("no service of this scenario has an engine `{wanted}`");
-        findings.error(&first.name.place, message, hint(wanted, &known));
+        let hint = match known.is_empty() {
+            true => "none of its services has a definition, which is where engines are named".to_owned(),
+            false => hint(wanted, &known),
+        };
+        findings.error(&first.name.place, message, hint);
     }
 }
 

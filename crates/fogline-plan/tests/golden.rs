@@ -364,3 +364,25 @@ fn more_hosts_than_addresses_are_refused_before_any_is_made() {
     assert!(plan.is_none());
     assert!(findings[0].message.contains("65534 addresses"), "{findings:?}");
 }
+
+#[test]
+fn an_engine_for_services_without_definitions_is_refused_with_the_reason() {
+    let sources = Sources {
+        layers: Source::new(
+            "layers_services.yaml",
+            "environment: {local: {}}\nlayers: [{name: l, services: [{name: x}]}]",
+        ),
+        network: None,
+        workflow: None,
+        services: Vec::new(),
+        traces: Vec::new(),
+    };
+    let (scenario, _) = parse(&sources);
+    let options = Options { engine: Some("embedded".to_owned()), ..Options::default() };
+    let (plan, findings) = plan(&scenario.unwrap(), &options);
+    assert!(plan.is_none());
+    assert!(
+        findings[0].hint.as_deref().unwrap().starts_with("none of its services has a definition"),
+        "{findings:?}"
+    );
+}

@@ -2,8 +2,9 @@
 
 use crate::ReportError;
 use crate::chart::{Chart, Line, Scale};
+use crate::sampled::{files, subject};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// One host's samples.
 #[derive(Debug)]
@@ -37,14 +38,7 @@ impl HostSeries {
 
 /// Reads every CSV in `folder`, by host name; a missing folder has none.
 pub(crate) fn read(folder: &Path) -> Result<Vec<HostSeries>, ReportError> {
-    if !folder.is_dir() {
-        return Ok(Vec::new());
-    }
-    let entries = fs::read_dir(folder).map_err(ReportError::read(folder))?;
-    let mut paths: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "csv"));
-    paths.sort();
-    paths.iter().map(|path| read_host(path)).collect()
+    files(folder)?.iter().map(|path| read_host(path)).collect()
 }
 
 fn read_host(path: &Path) -> Result<HostSeries, ReportError> {
@@ -71,8 +65,7 @@ fn read_host(path: &Path) -> Result<HostSeries, ReportError> {
         };
         samples.push((number(columns[0])?, number(columns[1])?, number(columns[2])? / 1024.0));
     }
-    let host = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    Ok(HostSeries { host, samples })
+    Ok(HostSeries { host: subject(path), samples })
 }
 
 /// One value of every host over time; `value` picks it from a sample.

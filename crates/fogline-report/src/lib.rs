@@ -13,6 +13,7 @@ mod ledger;
 mod network;
 mod page;
 mod results;
+mod sampled;
 mod throughput;
 
 pub use error::ReportError;

@@ -1,9 +1,12 @@
 //! The section on engines, from files as `gauge sample flink` and Kafka's JmxTool write them.
 
-use fogline_journal::{Clock, Manifest, RunFolder};
+mod support;
+
+use fogline_journal::Manifest;
 use fogline_report::Evaluation;
 use std::fs;
 use std::path::Path;
+use support::Run;
 
 const HEADER: &str = "time_unix_ms,job,job_id,state,vertex,subtasks,records_in,records_out,records_in_per_s,\
     records_out_per_s,busy_ms_per_s,backpressured_ms_per_s,idle_ms_per_s,pending_records,records_lag_max,\
@@ -39,19 +42,7 @@ fn kafka(ms: u64, bytes: u64, p99: f64) -> String {
     )
 }
 
-struct Run {
-    _scenario: tempfile::TempDir,
-    folder: RunFolder,
-}
-
 impl Run {
-    fn new() -> Self {
-        let scenario = tempfile::tempdir().expect("a folder");
-        let folder =
-            RunFolder::create(scenario.path(), &Clock::fixed(1_700_000_000_000_000_000)).expect("a run");
-        Self { _scenario: scenario, folder }
-    }
-
     fn put(folder: &Path, name: &str, text: &str) {
         fs::create_dir_all(folder).expect("a folder");
         fs::write(folder.join(name), text).expect("a file");

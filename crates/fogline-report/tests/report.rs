@@ -1,26 +1,17 @@
 //! Run folders in, ledger and page out. The metric files are written by the very recorder that the application uses.
 
-use fogline_journal::{Clock, Event, Journal, Manifest, NetworkMeasured, RunFolder, Verdict};
+mod support;
+
+use fogline_journal::{Clock, Event, Journal, Manifest, NetworkMeasured, Verdict};
 use fogline_report::Evaluation;
 use meter::Recorder;
 use std::path::Path;
 use std::time::Duration;
+use support::Run;
 
 const FRAMES: u64 = 50;
 
-struct Run {
-    _scenario: tempfile::TempDir,
-    folder: RunFolder,
-}
-
 impl Run {
-    fn new() -> Self {
-        let scenario = tempfile::tempdir().expect("a folder");
-        let folder =
-            RunFolder::create(scenario.path(), &Clock::fixed(1_700_000_000_000_000_000)).expect("a run");
-        Self { _scenario: scenario, folder }
-    }
-
     fn recorder(&self, role: &str) -> Recorder {
         let directory = self.folder.experiment_results().join(role).join("host").join("opt/metrics");
         std::fs::create_dir_all(&directory).expect("a folder");

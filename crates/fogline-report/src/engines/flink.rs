@@ -1,7 +1,8 @@
 //! The CSV of `gauge sample flink`.
 
-use super::{Series, stem};
+use super::Series;
 use crate::ReportError;
+use crate::sampled::subject;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -81,7 +82,13 @@ pub(super) fn read(path: &Path) -> Result<Vec<Vertex>, ReportError> {
         let known = vertices.iter().position(|vertex| vertex.job == line[job] && vertex.name == line[name]);
         let index = known.unwrap_or_else(|| {
             let (job, name) = (line[job].clone(), line[name].clone());
-            vertices.push(Vertex { cluster: stem(path), job, name, start_s: at_s, figures: BTreeMap::new() });
+            vertices.push(Vertex {
+                cluster: subject(path),
+                job,
+                name,
+                start_s: at_s,
+                figures: BTreeMap::new(),
+            });
             vertices.len() - 1
         });
         for (figure, at) in columns.iter().filter(|(_, at)| !line[*at].is_empty()) {

@@ -1,7 +1,8 @@
 //! The lists of Kafka's JmxTool: `time,"<ms>"`, then `<object>:<attribute>,"<value>"` for each figure.
 
-use super::{Series, stem};
+use super::Series;
 use crate::ReportError;
+use crate::sampled::subject;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -81,7 +82,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Broker>, ReportError> {
         let Some((key, value)) = pair else { continue };
         if key == "time" {
             at_s = value / 1e3;
-            let new = || Broker { name: stem(path), start_s: at_s, figures: BTreeMap::new() };
+            let new = || Broker { name: subject(path), start_s: at_s, figures: BTreeMap::new() };
             broker.get_or_insert_with(new);
         } else if let Some(figure) = FIGURES.into_iter().find(|figure| *figure == key)
             && let Some(broker) = &mut broker

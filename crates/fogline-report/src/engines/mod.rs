@@ -8,11 +8,10 @@ pub(crate) use series::Series;
 
 use crate::ReportError;
 use crate::chart::{Chart, Line, Scale};
+use crate::sampled::files;
 use flink::Vertex;
 use fogline_journal::RunFolder;
 use kafka::Broker;
-use std::fs;
-use std::path::{Path, PathBuf};
 
 /// All that engines said.
 #[derive(Debug, Default)]
@@ -66,21 +65,4 @@ impl EngineView {
             lines: lines.map(line).filter(|line| !line.points.is_empty()).collect(),
         }
     }
-}
-
-/// The CSV files of a folder by name; none when it is missing.
-fn files(folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
-    if !folder.is_dir() {
-        return Ok(Vec::new());
-    }
-    let entries = fs::read_dir(folder).map_err(ReportError::read(folder))?;
-    let mut paths: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "csv"));
-    paths.sort();
-    Ok(paths)
-}
-
-/// A file's name without its extension.
-fn stem(path: &Path) -> String {
-    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }

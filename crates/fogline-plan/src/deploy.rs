@@ -2,7 +2,7 @@
 
 use crate::expand::{Expanded, Instance};
 use crate::{Entry, EntryHost, Variables};
-use fogline_scenario::{Phase, Role, Spanned, Task};
+use fogline_scenario::{Phase, Role, Spanned, Step};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -21,7 +21,7 @@ pub(crate) fn collections(expanded: &Expanded<'_>) -> Vec<Entry> {
     entries(expanded, Phase::Finalize, |role| &role.collect)
 }
 
-fn entries(expanded: &Expanded<'_>, phase: Phase, tasks: impl Fn(&Role) -> &[Task]) -> Vec<Entry> {
+fn entries(expanded: &Expanded<'_>, phase: Phase, tasks: impl Fn(&Role) -> &[Step]) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut known: BTreeMap<Key, usize> = BTreeMap::new();
     for instance in &expanded.instances {
@@ -63,12 +63,12 @@ fn siblings(instance: &Instance<'_>, expanded: &Expanded<'_>) -> Map<String, Val
     all
 }
 
-fn entry(instance: &Instance<'_>, role: &Role, phase: Phase, tasks: &[Task]) -> Entry {
+fn entry(instance: &Instance<'_>, role: &Role, phase: Phase, tasks: &[Step]) -> Entry {
     let mut label = format!("{}.{}", instance.layer.name.value, instance.request.name.value);
     if let Some(role) = &role.name {
         label = format!("{label}.{role}");
     }
-    let tasks = tasks.iter().map(|task| with_environment(task, instance)).collect();
+    let tasks = tasks.iter().map(|step| with_environment(step, instance)).collect();
     Entry {
         label: label.to_lowercase(),
         place: role.place.clone(),
@@ -78,17 +78,20 @@ fn entry(instance: &Instance<'_>, role: &Role, phase: Phase, tasks: &[Task]) -> 
 }
 
 /// The service's environment under the task's own.
-fn with_environment(task: &Task, instance: &Instance<'_>) -> Task {
-    let mut task = task.clone();
+fn with_environment(step: &Step, instance: &Instance<'_>) -> Step {
+    let mut step = step.clone();
     for (name, value) in &instance.env {
         let text = match value {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
         let place = instance.request.place.clone();
-        task.environment.entry(name.clone()).or_insert(Spanned { value: text, place });
+        let value = Spanned { value: text, place };
+        step.change_tasks(&mut |task| {
+            _ = task.environment.entry(name.clone()).or_insert_with(|| value.clone())
+        });
     }
-    task
+    step
 }
 
 fn hosts(services: Range<usize>, siblings: &Map<String, Value>, expanded: &Expanded<'_>) -> Vec<EntryHost> {

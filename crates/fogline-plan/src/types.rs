@@ -1,6 +1,6 @@
 //! The plan: everything an experiment will do, fully expanded, before anything is started.
 
-use fogline_scenario::{Grouping, Phase, Place, Task};
+use fogline_scenario::{Grouping, Phase, Place, Step};
 use link::{Bounds, Congestion, Profile, Share};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -111,7 +111,7 @@ pub struct Entry {
     /// Its hosts in order, each with its own variables.
     pub hosts: Vec<EntryHost>,
     /// Its tasks by phase; phases it lacks are absent.
-    pub phases: BTreeMap<Phase, Vec<Task>>,
+    pub phases: BTreeMap<Phase, Vec<Step>>,
 }
 
 /// One host of an entry.

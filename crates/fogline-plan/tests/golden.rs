@@ -249,7 +249,7 @@ fn play_variables_stand_beside_the_bindings() {
     assert_eq!(at(host, "rate"), 25);
     assert_eq!(at(host, "name"), "{{ _self._id }}", "rendered later");
     assert_eq!(at(host, "kafka/url"), "10.99.0.4:9092");
-    let task = &plan.entries[0].phases.values().next().unwrap()[0];
+    let task = plan.entries[0].phases.values().next().unwrap()[0].tasks()[0];
     assert_eq!(task.environment.keys().collect::<Vec<_>>(), ["LANG", "RUST_LOG"]);
 }
 

@@ -151,14 +151,19 @@ fn services_are_started_on_their_hosts_at_once() {
         .iter()
         .map(|entry| {
             let hosts: Vec<&str> = entry.hosts.iter().map(|h| plan.host(h.host).name.as_str()).collect();
-            let tasks: Vec<&str> =
-                entry.phases.values().flatten().map(|task| task.module.value.as_str()).collect();
+            let tasks: Vec<&str> = entry
+                .phases
+                .values()
+                .flatten()
+                .flat_map(|step| step.tasks())
+                .map(|task| task.module.value.as_str())
+                .collect();
             format!("{}: {} on {}\n", entry.label, tasks.join(" "), hosts.join(" "))
         })
         .collect();
     insta::assert_snapshot!(started);
     let kafka = &plan.deployments[0];
-    let task = &kafka.phases.values().next().unwrap()[0];
+    let task = kafka.phases.values().next().unwrap()[0].tasks()[0];
     assert_eq!(task.environment["KAFKA_BATCH_SIZE"].value, "200000");
     assert_eq!(task.job.map(|job| (job.limit_s, job.poll_s)), Some((86_400, 0)));
     assert_eq!(text(&kafka.hosts[0], "instance.leader.url"), "10.99.0.2:9092");

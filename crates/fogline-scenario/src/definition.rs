@@ -20,7 +20,7 @@
 //!
 //! An engine without sub services has `hosts`, `port`, `extra`, `deploy` and `collect` directly.
 
-use crate::{Place, Spanned, Task};
+use crate::{Place, Spanned, Step};
 use serde_json::Value;
 
 /// One service definition.
@@ -92,9 +92,9 @@ pub struct Role {
     pub extra: Vec<(String, Spanned<Value>)>,
     /// What starts it and waits until it is ready. A role without such tasks may share the port of one that has them:
     /// it is then another name for it.
-    pub deploy: Vec<Task>,
+    pub deploy: Vec<Step>,
     /// What brings back its records after the workflow's end, also after a failure; `working_dir` is the run folder.
-    pub collect: Vec<Task>,
+    pub collect: Vec<Step>,
 }
 
 /// Which of an instance's hosts a role is on.

@@ -1,9 +1,9 @@
 //! `services/*.yaml`.
 
+use crate::blocks::steps;
 use crate::fields::{Fields, choice, identifier, list, text, whole, written};
 use crate::findings::Findings;
 use crate::nearest::hint;
-use crate::tasks::tasks;
 use crate::yaml::Node;
 use crate::{Definition, Engine, EnvDefault, Placement, Role, Spanned};
 use serde_json::Value;
@@ -148,7 +148,7 @@ fn role(name: Option<&Spanned<String>>, node: &Node, findings: &mut Findings) ->
             }
         }
     }
-    let deploy = fields.get("deploy").map_or_else(Vec::new, |node| tasks(node, "`deploy`", findings));
-    let collect = fields.get("collect").map_or_else(Vec::new, |node| tasks(node, "`collect`", findings));
+    let deploy = fields.get("deploy").map_or_else(Vec::new, |node| steps(node, "`deploy`", findings));
+    let collect = fields.get("collect").map_or_else(Vec::new, |node| steps(node, "`collect`", findings));
     Some(Role { place, name, placement, port, extra, deploy, collect })
 }

@@ -10,6 +10,7 @@
 //! Ansible's, with the modules and keywords that are listed when another one is refused. The network file's own keys
 //! beyond E2Clab's are described by [`schema::NETWORK`].
 
+mod blocks;
 mod catalogue;
 mod definition;
 mod definitions;
@@ -24,6 +25,7 @@ mod place;
 mod scenario;
 pub mod schema;
 mod shaping;
+mod step;
 mod task;
 mod tasks;
 mod workflow;
@@ -41,6 +43,7 @@ pub use scenario::{
     ServiceRequest, WorkflowEntry,
 };
 pub use shaping::{Effect, LinkValues, NetworkChange, NetworkRule, Target};
+pub use step::{Block, Step};
 pub use task::{Job, Task, Until};
 pub use workflow_env::{Configuration, configurations};
 

@@ -1,6 +1,6 @@
 //! What the user wrote, typed, every value with its place.
 
-use crate::{Definition, NetworkChange, NetworkRule, Place, Spanned, Task};
+use crate::{Definition, NetworkChange, NetworkRule, Place, Spanned, Step};
 use link::Bounds;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -121,7 +121,7 @@ pub struct WorkflowEntry {
     /// `depends_on:`, written as a map or a list.
     pub depends_on: Vec<Dependency>,
     /// Its tasks by phase; the play's `environment` is merged into them.
-    pub phases: BTreeMap<Phase, Vec<Task>>,
+    pub phases: BTreeMap<Phase, Vec<Step>>,
     /// Play `vars:` in file order; strings are templates.
     pub vars: Vec<(String, Spanned<Value>)>,
 }

@@ -1,7 +1,7 @@
 //! Tasks: one module, its arguments and the keywords around it.
 
 use crate::catalogue::{MODULES, UNSUPPORTED};
-use crate::fields::{Fields, boolean, identifier, list, text, whole};
+use crate::fields::{Fields, boolean, identifier, text, whole};
 use crate::findings::Findings;
 use crate::modules::Module;
 use crate::nearest::nearest;
@@ -33,7 +33,7 @@ const KEYWORDS: [&str; 17] = [
 /// Keywords that are accepted without effect: everything runs as the host's root already.
 const NO_EFFECT: [&str; 5] = ["become", "become_user", "become_method", "remote_user", "no_log"];
 /// Keywords of Ansible that would change what a task does, so that they must not be passed over.
-const UNSUPPORTED_KEYWORDS: [&str; 26] = [
+const UNSUPPORTED_KEYWORDS: [&str; 23] = [
     "delegate_to",
     "delegate_facts",
     "run_once",
@@ -45,9 +45,6 @@ const UNSUPPORTED_KEYWORDS: [&str; 26] = [
     "with_nested",
     "with_sequence",
     "with_together",
-    "block",
-    "rescue",
-    "always",
     "notify",
     "listen",
     "local_action",
@@ -68,13 +65,8 @@ const POLL_S: u64 = 15;
 /// Longest job, 30 days.
 const JOB_MAX_S: u64 = 2_592_000;
 
-/// Reads a list of tasks; refused ones are reported and left out.
-pub(crate) fn tasks(node: &Node, what: &str, findings: &mut Findings) -> Vec<Task> {
-    let items = if node.is_null() { &[][..] } else { list(node, what, findings) };
-    items.iter().filter_map(|item| task(item, findings)).collect()
-}
-
-fn task(node: &Node, findings: &mut Findings) -> Option<Task> {
+/// Reads one task.
+pub(crate) fn task(node: &Node, findings: &mut Findings) -> Option<Task> {
     let fields = Fields::open(node, "a task", findings)?;
     let found = module(&fields, findings);
     let (job, until) = (job(&fields, findings), until(&fields, findings));
@@ -228,7 +220,7 @@ fn loop_over(fields: &Fields<'_>, findings: &mut Findings) -> Option<Spanned<Val
 }
 
 /// One expression, a boolean, or a list of expressions. Braces around a whole expression are taken off.
-fn conditions(node: &Node, key: &str, findings: &mut Findings) -> Vec<Spanned<String>> {
+pub(crate) fn conditions(node: &Node, key: &str, findings: &mut Findings) -> Vec<Spanned<String>> {
     let items = match &node.kind {
         Kind::List(items) => items.as_slice(),
         _ => std::slice::from_ref(node),

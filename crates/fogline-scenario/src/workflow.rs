@@ -1,9 +1,10 @@
 //! `workflow.yaml`.
 
+use crate::blocks::steps;
 use crate::fields::{Fields, boolean, choice, identifier, list, measured, text};
 use crate::findings::Findings;
 use crate::nearest::hint;
-use crate::tasks::{environment, tasks, vars};
+use crate::tasks::{environment, vars};
 use crate::yaml::{Kind, Node};
 use crate::{ArrayInfo, Dependency, Grouping, Phase, Spanned, WorkflowEntry};
 use std::collections::BTreeMap;
@@ -66,7 +67,7 @@ fn entry(node: &Node, findings: &mut Findings) -> Option<WorkflowEntry> {
     let mut phases = BTreeMap::new();
     for phase in Phase::ALL {
         if let Some(node) = fields.get(phase.key()) {
-            phases.insert(phase, tasks(node, &format!("`{}`", phase.key()), findings));
+            phases.insert(phase, steps(node, &format!("`{}`", phase.key()), findings));
         }
     }
     if phases.is_empty() {
@@ -75,11 +76,13 @@ fn entry(node: &Node, findings: &mut Findings) -> Option<WorkflowEntry> {
     }
     let environment = environment(&fields, findings);
     let ignore = fields.get("ignore_errors").and_then(|node| boolean(node, "`ignore_errors`", findings));
-    for task in phases.values_mut().flatten() {
-        for (name, value) in &environment {
-            task.environment.entry(name.clone()).or_insert_with(|| value.clone());
-        }
-        task.ignore_errors |= ignore.unwrap_or(false);
+    for step in phases.values_mut().flatten() {
+        step.change_tasks(&mut |task| {
+            for (name, value) in &environment {
+                task.environment.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+            task.ignore_errors |= ignore.unwrap_or(false);
+        });
     }
     let vars = vars(&fields, findings);
     Some(WorkflowEntry { place: node.place.clone(), hosts: hosts?, depends_on, phases, vars })

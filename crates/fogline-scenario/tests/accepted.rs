@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use fogline_scenario::{Grouping, Phase, Scenario, Severity, Source, Sources, Task, configurations, parse};
+use fogline_scenario::{
+    Grouping, Phase, Scenario, Severity, Source, Sources, Step, Task, configurations, parse,
+};
 use serde_json::json;
 
 const LAYERS: &str = "environment: {local: {}}\nlayers: [{name: cloud, services: [{name: Kafka}]}]\n";
@@ -26,7 +28,46 @@ fn fine(layers: &str, network: &str, workflow: &str) -> Scenario {
 fn tasks(text: &str) -> Vec<Task> {
     let indented: String = text.lines().map(|line| format!("    {line}\n")).collect();
     let mut scenario = fine(LAYERS, "", &format!("- hosts: cloud\n  launch:\n{indented}"));
-    scenario.entries.remove(0).phases.remove(&Phase::Launch).unwrap()
+    let steps = scenario.entries.remove(0).phases.remove(&Phase::Launch).unwrap();
+    steps.iter().flat_map(Step::tasks).cloned().collect()
+}
+
+#[test]
+fn a_block_gives_its_keywords_to_its_tasks() {
+    let tasks = tasks(
+        "- when: outer
+  environment: {A: block, B: block}
+  vars: {v: block}
+  block:
+    - {shell: a, when: own, environment: {A: own}, vars: {v: own}}
+    - block: [{shell: b}]
+      when: inner
+      ignore_errors: true
+  rescue: [{shell: c}]
+  always: [{shell: d}]
+- shell: e",
+    );
+    let told: Vec<String> = tasks
+        .iter()
+        .map(|task| {
+            let when: Vec<&str> = task.when.iter().map(|when| when.value.as_str()).collect();
+            let of = |name: &str| task.environment.get(name).map_or("-", |value| value.value.as_str());
+            let command = task.arg(Task::FREE_FORM).unwrap();
+            let v = task.vars.get("v").map_or(json!(null), |v| v.value.clone());
+            let (line, when) = (command.place.line, when.join(" and "));
+            format!("{line} {} [{when}] {} {} {v} {}", command.value, of("A"), of("B"), task.ignore_errors)
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            r#"7 "a" [outer and own] own block "own" false"#,
+            r#"8 "b" [outer and inner] block block "block" true"#,
+            r#"11 "c" [outer] block block "block" false"#,
+            r#"12 "d" [outer] block block "block" false"#,
+            r#"13 "e" [] - - null false"#,
+        ]
+    );
 }
 
 #[test]

@@ -140,3 +140,24 @@ proptest! {
         prop_assert_eq!(scenario.is_none(), errors);
     }
 }
+
+#[test]
+fn blocks_that_cannot_be_are_refused_by_name() {
+    let workflow = "- hosts: cloud
+  launch:
+    - {rescue: [{shell: a}]}
+    - {block: [{shel: b}], rescu: []}
+    - {block: [{shell: c}], run_once: true}
+";
+    let told = said(&sources(LAYERS, "", workflow, KAFKA));
+    let told: Vec<&str> = told.lines().filter(|line| line.contains("workflow.yaml:")).collect();
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert!(told[0].contains(":3:") && told[0].contains("a block needs `block`"), "{told:?}");
+    assert!(told.iter().any(|line| line.contains("unknown module or keyword `shel`")), "{told:?}");
+    assert!(told.iter().any(|line| line.contains("unknown key `rescu` in a block")), "{told:?}");
+    assert!(told.iter().any(|line| line.contains("unknown key `run_once` in a block")), "{told:?}");
+    let depths = 40;
+    let nested = format!("{}[{{shell: x}}]{}", "[{block: ".repeat(depths), "}]".repeat(depths));
+    let told = said(&sources(LAYERS, "", &format!("- hosts: cloud\n  launch: {nested}\n"), KAFKA));
+    assert!(told.contains("nested deeper than 64 levels"), "{told}");
+}

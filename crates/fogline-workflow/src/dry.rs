@@ -9,7 +9,7 @@ use crate::template::Engine;
 use crate::template::scope::{Layer, Scope};
 use fogline_journal::RunPhase;
 use fogline_plan::{Entry, Phase, Plan};
-use fogline_scenario::{Spanned, Task};
+use fogline_scenario::{Spanned, Step, Task};
 use std::sync::Arc;
 
 /// Items of one loop on one host whose problems are told.
@@ -25,12 +25,12 @@ pub(crate) struct Rehearsed {
 }
 
 /// All plays of a plan in their order.
-pub(crate) fn plays(plan: &Plan) -> impl Iterator<Item = (RunPhase, &Entry, &[Task])> {
+pub(crate) fn plays(plan: &Plan) -> impl Iterator<Item = (RunPhase, &Entry, &[Step])> {
     fn of(
         entries: &[Entry],
         phase: Phase,
         as_phase: RunPhase,
-    ) -> impl Iterator<Item = (RunPhase, &Entry, &[Task])> {
+    ) -> impl Iterator<Item = (RunPhase, &Entry, &[Step])> {
         entries.iter().filter_map(move |entry| Some((as_phase, entry, entry.phases.get(&phase)?.as_slice())))
     }
     let phases = [Phase::Prepare, Phase::Launch, Phase::Finalize];
@@ -45,16 +45,46 @@ pub(crate) fn rehearse(plan: &Plan, context: &Context) -> Rehearsed {
     let mut found = Rehearsed::default();
     for (phase, entry, tasks) in plays(plan) {
         let mut hosts = host_plays(entry, &plan.hosts, context, phase);
-        for task in tasks {
-            for host in &mut hosts {
-                let rehearsal = OneTask { engine: &engine, context, phase, entry, task };
-                if let Err(problem) = rehearsal.on(host, &mut found) {
-                    found.problems.push((host.name.clone(), problem));
+        steps(tasks, &mut hosts, &mut found, &|task| OneTask {
+            engine: &engine,
+            context,
+            phase,
+            entry,
+            task,
+        });
+    }
+    found
+}
+
+/// Rehearses steps, as if every block were left and rescued.
+fn steps<'p>(
+    steps_of: &'p [Step],
+    hosts: &mut [HostPlay],
+    found: &mut Rehearsed,
+    rehearsal: &dyn Fn(&'p Task) -> OneTask<'p>,
+) {
+    for step in steps_of {
+        match step {
+            Step::Task(task) => {
+                for host in &mut *hosts {
+                    if let Err(problem) = rehearsal(task).on(host, found) {
+                        found.problems.push((host.name.clone(), problem));
+                    }
                 }
+            }
+            Step::Block(block) => {
+                steps(&block.block, hosts, found, rehearsal);
+                if !block.rescue.is_empty() {
+                    for host in &mut *hosts {
+                        host.facts_mut().set_unknown("ansible_failed_task");
+                        host.facts_mut().set_unknown("ansible_failed_result");
+                    }
+                }
+                steps(&block.rescue, hosts, found, rehearsal);
+                steps(&block.always, hosts, found, rehearsal);
             }
         }
     }
-    found
 }
 
 /// Whether a condition holds, as far as it can be known now.

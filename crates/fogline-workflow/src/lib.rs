@@ -29,7 +29,7 @@
 //! # What is E2Clab's
 //! `working_dir` is the artifacts folder in prepare and launch and the run folder in finalize. Every entry and phase is
 //! a play of its own: registered variables and facts do not outlive it. A failed task stops the run after it has been
-//! tried on all hosts of its entry. Unlike there, jobs (`async` with `poll: 0`) are watched: one that ends by itself
+//! tried on all hosts of its entry, unless a block rescues it. Unlike there, jobs (`async` with `poll: 0`) are watched: one that ends by itself
 //! with something else than 0 is a failure.
 
 mod args;

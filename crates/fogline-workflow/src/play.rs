@@ -2,11 +2,12 @@
 
 use crate::args::{ArgError, template_error};
 use crate::context::Context;
+use crate::run::error::TaskFailure;
 use crate::template::Engine;
 use crate::template::scope::{Layer, Scope};
 use fogline_journal::RunPhase;
 use fogline_plan::{Entry, Host, HostId, Variables};
-use fogline_scenario::Task;
+use fogline_scenario::{Step, Task};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -23,6 +24,18 @@ pub(crate) struct HostPlay {
     magic: Arc<Layer>,
     /// What tasks of this play have registered or set.
     facts: Arc<Layer>,
+    /// Why it does no further tasks of the block or play that it is in.
+    pub(crate) failed: Option<Failed>,
+}
+
+/// What failed on a host.
+#[derive(Clone, Debug)]
+pub(crate) struct Failed {
+    pub(crate) failure: TaskFailure,
+    /// `ansible_failed_task`.
+    pub(crate) task: Value,
+    /// `ansible_failed_result`.
+    pub(crate) result: Value,
 }
 
 /// The hosts of `entry`; ones that the plan does not have are left out.
@@ -38,6 +51,7 @@ pub(crate) fn host_plays(entry: &Entry, hosts: &[Host], context: &Context, phase
             written: Arc::new(Layer::written(&member.variables)),
             magic: Arc::new(Layer::data(&magic(host, &names))),
             facts: Arc::default(),
+            failed: None,
         })
         .collect()
 }
@@ -134,8 +148,25 @@ pub(crate) fn task_name(task: &Task, engine: &Engine, scope: &Arc<Scope>) -> Str
     }
 }
 
-/// The task as the user wrote it, for the record.
-pub(crate) fn as_written(task: &Task) -> Value {
+/// The step as the user wrote it, for the record.
+pub(crate) fn step_as_written(step: &Step) -> Value {
+    let block = match step {
+        Step::Task(task) => return as_written(task),
+        Step::Block(block) => block,
+    };
+    let mut map = serde_json::Map::new();
+    if let Some(name) = &block.name {
+        map.insert("name".into(), json!(name.value));
+    }
+    for (key, steps) in [("block", &block.block), ("rescue", &block.rescue), ("always", &block.always)] {
+        if !steps.is_empty() {
+            map.insert(key.into(), steps.iter().map(step_as_written).collect());
+        }
+    }
+    Value::Object(map)
+}
+
+fn as_written(task: &Task) -> Value {
     let mut map = serde_json::Map::new();
     if let Some(name) = &task.name {
         map.insert("name".into(), json!(name.value));

@@ -5,21 +5,23 @@ mod item;
 mod jobs;
 mod pool;
 mod record;
+mod steps;
 mod task;
 
 use crate::cancel::Cancel;
 use crate::context::Context;
-use crate::play::{as_written, host_plays};
+use crate::play::{host_plays, step_as_written};
 use crate::template::Engine;
 use error::WorkflowError;
 use fogline_agent::Client;
 use fogline_journal::{Event, Journal, Play, RunFolder, RunPhase, append_play};
 use fogline_plan::{Entry, Host, HostId, Phase};
-use fogline_scenario::Task;
+use fogline_scenario::Step;
 use jobs::WatchedJob;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use steps::Steps;
 
 /// Runs the entries of a plan on live hosts.
 #[derive(Debug)]
@@ -53,6 +55,8 @@ pub struct PhaseOutcome {
     pub skipped: usize,
     /// Of these, those that failed while failures are ignored.
     pub failures_ignored: usize,
+    /// Hosts that failed in a block and went to its `rescue`.
+    pub rescued: usize,
     /// Jobs started.
     pub jobs: usize,
 }
@@ -164,7 +168,7 @@ impl Workflow {
     fn entry(
         &self,
         entry: &Entry,
-        tasks: &[Task],
+        steps: &[Step],
         phase: RunPhase,
         outcome: &mut PhaseOutcome,
     ) -> Result<(), WorkflowError> {
@@ -172,18 +176,14 @@ impl Workflow {
         let mut hosts = host_plays(entry, &inner.hosts, &inner.context, phase);
         let mut play = Play {
             phase: phase.name().to_uppercase(),
-            play: json!([{ "hosts": entry.label, "tasks": tasks.iter().map(as_written).collect::<Vec<Value>>() }]),
+            play: json!([{ "hosts": entry.label, "tasks": steps.iter().map(step_as_written).collect::<Vec<Value>>() }]),
             extra_vars: inner.context.extra_vars(phase),
             hosts: hosts.iter().map(|host| host.name.clone()).collect(),
             results: Vec::new(),
         };
-        let mut run_all = || {
-            tasks.iter().try_for_each(|task| {
-                inner.cancel.check()?;
-                task::run(inner, &entry.label, phase, task, &mut hosts, &mut play.results, outcome)
-            })
-        };
-        let done = run_all();
+        let mut running =
+            Steps { inner, entry: &entry.label, phase, returned: &mut play.results, totals: outcome };
+        let done = running.run(steps, &mut hosts);
         let written = append_play(&inner.folder, &play);
         done?;
         Ok(written?)

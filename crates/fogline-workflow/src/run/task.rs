@@ -7,13 +7,13 @@ use super::record::{self, Heading, short_tail};
 use super::{Inner, PhaseOutcome, pool};
 use crate::args::ArgError;
 use crate::modules::{Module, Outcome};
-use crate::play::{HostPlay, Items, item_layer, item_text, task_name};
+use crate::play::{Failed, HostPlay, Items, item_layer, item_text, task_name};
 use crate::template::scope::Scope;
 use fogline_agent::Client;
 use fogline_journal::{Event, RunPhase, TaskStarted};
 use fogline_plan::HostId;
 use fogline_scenario::Task;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,13 +38,14 @@ struct Share {
 /// An item's result with its place in the host's list.
 type Numbered = (usize, usize, ItemResult);
 
-/// Runs `task` on `hosts`, records it, and keeps what it registers. Fails when it fails on any host.
+/// Runs `task` on `hosts`, records it, keeps what it registers, and marks the hosts on
+/// which it fails.
 pub(super) fn run(
     inner: &Arc<Inner>,
     entry: &str,
     phase: RunPhase,
     task: &Task,
-    hosts: &mut [HostPlay],
+    hosts: &mut [&mut HostPlay],
     returned: &mut Vec<Value>,
     totals: &mut PhaseOutcome,
 ) -> Result<(), WorkflowError> {
@@ -91,7 +92,8 @@ pub(super) fn run(
         of_host.sort_by_key(|(item, _)| *item);
         settled.push(of_host.into_iter().map(|(_, result)| result).collect::<Vec<_>>());
     }
-    run.settle(hosts, &shares, &settled, returned, totals)
+    run.settle(hosts, &shares, &settled, returned, totals);
+    Ok(())
 }
 
 /// A unit with its order among all units of the task.
@@ -213,16 +215,15 @@ impl TaskRun {
         Ok(self.inner.journal.emit(Event::TaskEnded(Box::new(event)))?)
     }
 
-    /// Keeps what was registered and set, counts, and finds the first failure.
+    /// Keeps what was registered and set, counts, and marks the hosts that failed.
     fn settle(
         &self,
-        hosts: &mut [HostPlay],
+        hosts: &mut [&mut HostPlay],
         shares: &[Arc<Share>],
         results: &[Vec<ItemResult>],
         returned: &mut Vec<Value>,
         totals: &mut PhaseOutcome,
-    ) -> Result<(), WorkflowError> {
-        let mut failures = Vec::new();
+    ) {
         for ((host, share), results) in hosts.iter_mut().zip(shares).zip(results) {
             for result in results {
                 returned.push(record::returned(&self.heading(share), result));
@@ -235,20 +236,30 @@ impl TaskRun {
                 }
                 match (result.outcome.failed, self.task.ignore_errors) {
                     (true, true) => totals.failures_ignored += 1,
-                    (true, false) => failures.push((share, result)),
+                    (true, false) => self.failed(host, share, result),
                     (false, _) => {}
                 }
             }
             if let Some(name) = &self.task.register {
                 host.facts_mut().set(name, &registered(results, self.task.loop_over.is_some()));
             }
+            if let Some(failed) = &mut host.failed {
+                failed.result = registered(results, self.task.loop_over.is_some());
+            }
         }
-        let Some((share, result)) = failures.first() else { return Ok(()) };
-        Err(WorkflowError::Task(Box::new(TaskFailure {
+    }
+
+    /// Marks `host`, or counts one more failed item of it.
+    fn failed(&self, host: &mut HostPlay, share: &Share, result: &ItemResult) {
+        if let Some(failed) = &mut host.failed {
+            failed.failure.others += 1;
+            return;
+        }
+        let failure = TaskFailure {
             phase: self.phase,
             entry: self.entry.clone(),
             host: share.host_name.clone(),
-            others: failures.len() - 1,
+            others: 0,
             task: share.name.clone(),
             module: self.module.name.to_owned(),
             item: result.item.as_ref().map(item_text),
@@ -257,12 +268,20 @@ impl TaskRun {
             message: result.outcome.message.clone().unwrap_or_else(|| "failed".to_owned()),
             stdout_tail: short_tail(&result.outcome.stdout),
             stderr_tail: short_tail(&result.outcome.stderr),
-        })))
+        };
+        let task = json!({ "name": share.name, "action": self.module.name });
+        host.failed = Some(Failed { failure, task, result: Value::Null });
     }
 }
 
 /// The failure of a task whose module does not exist; `check` finds it before.
-fn refused(entry: &str, phase: RunPhase, task: &Task, hosts: &[HostPlay], error: ArgError) -> WorkflowError {
+fn refused(
+    entry: &str,
+    phase: RunPhase,
+    task: &Task,
+    hosts: &[&mut HostPlay],
+    error: ArgError,
+) -> WorkflowError {
     WorkflowError::Task(Box::new(TaskFailure {
         phase,
         entry: entry.to_owned(),

@@ -1,6 +1,7 @@
 //! Plays on real agents, over socket pairs: what comes of the modules and keywords on the hosts, in the journal and in
 //! the run folder.
 
+mod blocks;
 mod checking;
 mod jobs;
 mod keywords;
